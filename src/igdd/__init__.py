@@ -1,0 +1,41 @@
+"""igdd: image-guided drug delivery, from the scanner's files to the answer.
+
+Everything is imported on first use, so that `igdd --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Estimate": "igdd.uncertainty",
+    "Frames": "igdd.types",
+    "Grid": "igdd.types",
+    "Image": "igdd.types",
+    "Regions": "igdd.types",
+    "Curves": "igdd.types",
+    "Study": "igdd.study",
+    "load_study": "igdd.study",
+    "SuvFactor": "igdd.modalities.pet",
+    "suv_factor": "igdd.modalities.pet",
+    "activity": "igdd.decay",
+    "chain_activities": "igdd.decay",
+    "decay_factor": "igdd.decay",
+    "nuclide": "igdd.decay",
+    "run": "igdd.run",
+}
+
+__all__ = [*sorted(_PLACES), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'igdd' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Comparisons between sessions, lesions and subjects, one file each."""

@@ -1,0 +1,151 @@
+"""What can be declared: readers, modalities, models, metrics and comparisons, with their options.
+
+A declaration stands beside its mathematics, in the same file, as a tuple named READERS,
+MODALITIES, MODELS, METRICS or COMPARISONS. `igdd.catalog` finds it; nobody edits a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from igdd.errors import InputError
+
+REQUIRED = "REQUIRED"
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not name.isidentifier() or name != name.lower():
+        raise InputError(f"{kind} name {name!r} must be a lower-case identifier")
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a metric, comparison or model, as the study file spells it.
+
+    unit     UCUM unit that the text must convert to ("37 MBq" -> Bq); "1" a plain number;
+             "text", "flag", "texts", "region", "of image" name the kinds that are no quantity
+    default  REQUIRED when the user must say it; None when absence has a meaning of its own
+    """
+
+    name: str
+    unit: str
+    default: Any = REQUIRED
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("option", self.name)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a model: display unit, bounds in that unit, OSIPI CAPLEX code."""
+
+    name: str
+    unit: str
+    bounds: tuple[float, float] = (0.0, float("inf"))
+    code: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A file format: `sniff(path)` tells cheaply whether a path is of it, `read(path)` reads it.
+
+    gives  "series" (-> list of Series), "regions" (-> Regions or a function of a Grid), "table"
+    """
+
+    name: str
+    gives: Literal["series", "regions", "table"]
+    sniff: Callable[..., bool]
+    read: Callable[..., Any]
+    help: str
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("reader", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """An imaging modality: `calibrate(series, facts)` turns stored samples into an Image."""
+
+    name: str
+    calibrate: Callable[..., Any]
+    help: str
+    options: tuple[Option, ...] = ()
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("modality", self.name)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kinetic model: `predict(parameters, times, input)` in s and 1/s."""
+
+    name: str
+    predict: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    needs: tuple[str, ...] = ()
+    help: str = ""
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("model", self.name)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measurement.
+
+    level "voxels":   function(values, weights, **options) -> number or Estimate, of one region in
+                      one frame; `measure` finds its uncertainty by seeded noise replicates
+    level "session":  function(session, **options) -> iterable of Value
+    gives             the metrics it writes into the table, name -> unit (for level "session")
+    question          Q1 to Q7, the section of the report
+    """
+
+    name: str
+    function: Callable[..., Any]
+    level: Literal["voxels", "session"]
+    unit: str = "1"
+    options: tuple[Option, ...] = ()
+    gives: tuple[tuple[str, str], ...] = ()
+    question: str = "Q1"
+    version: int = 1
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("metric", self.name)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison: function(measurements, **options) -> DataFrame of findings."""
+
+    name: str
+    function: Callable[..., Any]
+    options: tuple[Option, ...] = ()
+    question: str = "Q7"
+    version: int = 1
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("comparison", self.name)
+
+
+def summary(declaration: Reader | Modality | Model | Metric | Comparison) -> str:
+    """First line of a declaration's documentation, for `igdd list` and the docs."""
+    text = getattr(declaration, "help", "") or _function_of(declaration).__doc__ or ""
+    return str(text).strip().split("\n")[0]
+
+
+def _function_of(declaration: Any) -> Callable[..., Any]:
+    for name in ("function", "calibrate", "predict", "read"):
+        if hasattr(declaration, name):
+            found: Callable[..., Any] = getattr(declaration, name)
+            return found
+    raise InputError(f"{declaration!r} declares no function")

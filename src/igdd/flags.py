@@ -1,0 +1,62 @@
+"""The one table of flags: every caution that a result can carry, and what it means.
+
+A flag never changes a number. It stands beside it in the table and is explained in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from igdd.errors import InputError
+
+FLAGS: dict[str, str] = {
+    "acquisition_reference": "Decay reference taken from the earliest acquisition time, the last "
+    "resort; up to 2 % high for multi-bed scans.",
+    "administered_yesterday": "The administration time of day was later than the scan; the day "
+    "before was taken (half-life under 11.5 h).",
+    "branching_unknown": "The header does not say whether the positron branching ratio was applied.",
+    "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
+    "dimensions_repaired": "The file's geometry was inconsistent in a way that has one reading.",
+    "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq, as some scanners write it.",
+    "duplicate_slice": "The same slice was present twice with the same content; one was used.",
+    "estimate_not_positive": "An estimate at or below zero was left out of the comparison on the "
+    "log scale.",
+    "empty_region": "The region holds no voxel of the image; its values are NaN.",
+    "excluded": "Left out by the study, with the reason given there.",
+    "frame_reference_is_start": "FrameReferenceTime is the frame's start, not its average time.",
+    "half_life_differs": "The header's half-life differs from ICRP-107 by more than 0.1 %; the "
+    "header's was used.",
+    "header_warning": "The reading library warned about this file; see the run log.",
+    "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
+    "nan_voxels": "The region holds voxels without a value; they were left out.",
+    "noise_unknown": "No replicate frames and no declared noise model: image noise is not in the "
+    "uncertainty.",
+    "nuclide_code_differs": "The radionuclide code contradicts its meaning or half-life; the "
+    "half-life decides.",
+    "partly_outside": "Part of the region lies outside the image.",
+    "philips_factors_differ": "The SUV and activity scale factors of the header differ by more "
+    "than 1 %.",
+    "psf_unknown": "No point spread was declared; values are not corrected for partial volume.",
+    "resampled": "The region was drawn on another grid and brought to the image's by overlap.",
+    "sex_other": "Sex is neither M nor F: the mean of both formulas was used.",
+    "small_region": "The region is smaller than the point spread; its corrected value is unsure.",
+    "spacing_irregular": "Slice spacing varies by less than 1 %; the mean was used.",
+    "suv_reference_override": "The study's value replaced the header's.",
+    "unaccounted": "The mass balance does not close within its uncertainty.",
+    "weight_in_grams": "The weight is above 1000 and was read as grams.",
+}
+
+
+def join(flags: Iterable[str]) -> str:
+    """Flags as the table holds them: sorted, unique, joined by semicolons.
+
+    >>> join(["resampled", "nan_voxels", "resampled"])
+    'nan_voxels;resampled'
+    """
+    names = sorted(set(flags))
+    for name in names:
+        if name not in FLAGS:
+            raise InputError(
+                f"flag {name!r} is not in igdd.flags.FLAGS; add it there with its meaning"
+            )
+    return ";".join(names)

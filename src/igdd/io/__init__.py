@@ -1,0 +1,1 @@
+"""Files to types and back: no science."""

@@ -1,0 +1,1 @@
+"""Imaging modalities, one file each: stored samples to calibrated images."""

@@ -1,0 +1,1 @@
+"""Report: figures, HTML and PDF, from Results alone."""

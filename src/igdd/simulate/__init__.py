@@ -1,0 +1,1 @@
+"""The virtual trial, with its truth."""

@@ -1,0 +1,1 @@
+"""The stages between calibrate and compare, one file each."""

@@ -1,0 +1,516 @@
+"""The things that pass between stages: frozen, valid from construction, with read-only arrays.
+
+Internal units are s, mm, mL, g, Bq, mol and their quotients. World coordinates are millimetres, RAS+.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import sparse
+
+from igdd.errors import InputError
+from igdd.flags import FLAGS, join
+from igdd.uncertainty import NORMAL_95, Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydicom import Dataset
+
+ANALYTES = ("carrier", "drug", "drug_free", "drug_encapsulated", "label", "label_free", "contrast")
+KINDS = ("organ", "lesion", "blood", "reference", "remainder")
+
+# The one tidy table (DESIGN.md, section 2) and the columns that make a row unique.
+KEY = ("subject", "session", "time", "analyte", "region", "metric")
+COLUMNS = (
+    "subject", "session", "arm", "time", "analyte", "region", "metric", "value", "sd", "sd_shared",
+    "low", "high", "unit", "flags", "method",
+)  # fmt: skip
+
+FINDINGS = (
+    "comparison", "metric", "session", "analyte", "region", "contrast", "estimate", "low", "high",
+    "p", "p_adjusted", "n", "unit", "flags", "method", "sentence",
+)  # fmt: skip
+
+
+def freeze(instance: object) -> None:
+    """Replace every array of a frozen dataclass by a read-only view of it."""
+    for item in dataclasses.fields(instance):  # type: ignore[arg-type]
+        value = getattr(instance, item.name)
+        if isinstance(value, np.ndarray):
+            view = value.view()
+            view.flags.writeable = False
+            object.__setattr__(instance, item.name, view)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """A voxel lattice: `shape` (i, j, k) and `affine` (4, 4) from indices to voxel centres in RAS+ mm.
+
+    >>> Grid(shape=(2, 2, 2), affine=np.diag([2.0, 2.0, 5.0, 1.0])).voxel_volume
+    0.02
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise InputError(f"grid shape is {self.shape}; expected three positive numbers")
+        if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
+            raise InputError("grid affine must be a finite 4 x 4 matrix")
+        if not abs(np.linalg.det(self.affine[:3, :3])) > 0:
+            raise InputError("grid affine is singular: a voxel has no volume")
+        freeze(self)
+
+    @property
+    def voxel_volume(self) -> float:
+        """Volume of a voxel in mL."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])) / 1000)
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Distance in mm between neighbours along i, j, k."""
+        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return int(np.prod(self.shape))
+
+    def world(self, indices: np.ndarray) -> np.ndarray:
+        """World coordinates (..., 3) in mm of voxel indices (..., 3)."""
+        return np.asarray(indices @ self.affine[:3, :3].T + self.affine[:3, 3])
+
+    def indices(self, world: np.ndarray) -> np.ndarray:
+        """Fractional voxel indices (..., 3) of world coordinates (..., 3) in mm."""
+        return np.asarray((world - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T)
+
+    def equals(self, other: Grid, tolerance: float = 0.01) -> bool:
+        """Whether every corner of the other grid lies within `tolerance` voxels of this one's."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
+        moved = self.indices(other.world(corners))
+        return bool(np.abs(moved - corners).max() <= tolerance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zero:
+    """What time zero is, and the clock time it fell on (naive local time, or None if not known)."""
+
+    kind: Literal["administration", "scan_start"]
+    clock: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frames:
+    """Acquisition frames: `start` and `duration` (t,) in seconds after `zero`."""
+
+    start: np.ndarray
+    duration: np.ndarray
+    zero: Zero
+
+    def __post_init__(self) -> None:
+        if self.start.ndim != 1 or self.start.shape != self.duration.shape or not self.start.size:
+            raise InputError(
+                f"{self.start.size} frame starts but {self.duration.size} durations; "
+                "expected one of each for every frame"
+            )
+        if not np.isfinite(self.start).all():
+            raise InputError("a frame start is not finite; expected seconds after time zero")
+        shortest = int(np.argmin(self.duration))
+        if not self.duration[shortest] > 0:
+            raise InputError(f"frame {shortest} lasts {self.duration[shortest]} s; expected > 0")
+        freeze(self)
+
+    @property
+    def middle(self) -> np.ndarray:
+        """Frame mid-times (t,) in s."""
+        return np.asarray(self.start + self.duration / 2)
+
+    @property
+    def end(self) -> np.ndarray:
+        """Frame ends (t,) in s."""
+        return np.asarray(self.start + self.duration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decay:
+    """The nuclide, its half-life in s, and the instant that values are corrected to.
+
+    `corrected_to` is in seconds after the frames' zero; None means the mean over each frame, not
+    corrected. Only `igdd.decay` multiplies by an exponential, and correcting twice is an error.
+    """
+
+    nuclide: str
+    half_life: float
+    corrected_to: float | None
+
+    def __post_init__(self) -> None:
+        if not self.half_life > 0:
+            raise InputError(f"half-life of {self.nuclide} is {self.half_life} s; expected > 0")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Series:
+    """One series as stored, in world geometry: what a reader gives and `calibrate` takes.
+
+    values   (i, j, k, t) float32: stored samples times each slice's own slope (plus intercept)
+    headers  DICOM: pydicom datasets without pixels, slice by slice within frame by frame, else ()
+    sidecar  BIDS: the JSON beside the NIfTI, else {}
+    files    every file that was read, for provenance
+    """
+
+    modality: str
+    values: np.ndarray
+    grid: Grid
+    headers: tuple[Dataset, ...] = ()
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    files: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 4 or self.values.shape[:3] != self.grid.shape:
+            raise InputError(
+                f"{self.source}: values have shape {self.values.shape}; "
+                f"expected {self.grid.shape} and one axis of frames"
+            )
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Image:
+    """One quantity in one unit on one grid, in one decay state.
+
+    values    (i, j, k, t); NaN where there is none
+    variance  same shape as values or None where noise is unknown: random, per voxel
+    noise_correlation  FWHM in mm of the noise's correlation, needed to sum `variance` over voxels
+    scale_cv  relative standard deviation shared by the whole image (calibration)
+    source    the rule by which values were made, in words ready for a methods section
+    """
+
+    values: np.ndarray
+    grid: Grid
+    quantity: str
+    unit: str
+    analyte: str
+    frames: Frames
+    decay: Decay | None = None
+    variance: np.ndarray | None = None
+    noise_correlation: float = 0.0
+    scale_cv: float = 0.0
+    source: str = ""
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        expected = (*self.grid.shape, self.frames.start.size)
+        if self.values.shape != expected:
+            raise InputError(f"image values have shape {self.values.shape}; expected {expected}")
+        if self.analyte not in ANALYTES:
+            raise InputError(
+                f"analyte {self.analyte!r} is unknown; expected one of {', '.join(ANALYTES)}"
+            )
+        if self.variance is not None and self.variance.shape != expected:
+            raise InputError(f"variance has shape {self.variance.shape}; expected {expected}")
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Regions:
+    """Regions of interest as one sparse matrix `weights` (region, voxel), 0..1, voxels in C order.
+
+    Label maps, segmentations, polygons, rules and overlaps are all this. Sampling is
+    `weights @ values`; `volume` is the sum of a row times the voxel's volume.
+    """
+
+    weights: sparse.csr_matrix
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    grid: Grid
+    flags: tuple[tuple[str, ...], ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        if self.weights.shape != (count, self.grid.size):
+            raise InputError(
+                f"region weights have shape {self.weights.shape}; expected {(count, self.grid.size)}"
+            )
+        if len(self.kinds) != count:
+            raise InputError(f"{count} region names but {len(self.kinds)} kinds")
+        if len(set(self.names)) != count:
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise InputError(f"region names must be unique; found twice: {', '.join(twice)}")
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise InputError(
+                    f"region kind {kind!r} is unknown; expected one of {', '.join(KINDS)}"
+                )
+        if self.weights.nnz and not (
+            self.weights.data.min() >= 0 and self.weights.data.max() <= 1 + 1e-6
+        ):
+            raise InputError("region weights must lie between 0 and 1")
+        if not self.flags:
+            object.__setattr__(self, "flags", ((),) * count)
+
+    @property
+    def volume(self) -> np.ndarray:
+        """Volume of each region (region,) in mL."""
+        return np.asarray(self.weights.sum(axis=1)).ravel() * self.grid.voxel_volume
+
+    def mask(self, name: str) -> np.ndarray:
+        """Weights of one region as an array (i, j, k)."""
+        row = self.weights[self.names.index(name)]
+        return np.asarray(row.toarray().reshape(self.grid.shape))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curves:
+    """Mean of a quantity in each region and frame.
+
+    values      (region, time)
+    covariance  (time, region, region): random part; NaN where noise is unknown
+    volume      (region,) in mL, and its standard deviation `volume_sd`
+    scale_cv    relative standard deviation shared by all rows of the scan
+    """
+
+    values: np.ndarray
+    covariance: np.ndarray
+    volume: np.ndarray
+    volume_sd: np.ndarray
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    frames: Frames
+    quantity: str
+    unit: str
+    analyte: str
+    decay: Decay | None = None
+    scale_cv: float = 0.0
+    flags: tuple[tuple[str, ...], ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        regions, times = len(self.names), self.frames.start.size
+        if self.values.shape != (regions, times):
+            raise InputError(f"curves have shape {self.values.shape}; expected {(regions, times)}")
+        if self.covariance.shape != (times, regions, regions):
+            raise InputError(
+                f"covariance has shape {self.covariance.shape}; expected {(times, regions, regions)}"
+            )
+        if self.volume.shape != (regions,) or self.volume_sd.shape != (regions,):
+            raise InputError(f"volumes must have shape {(regions,)}")
+        if not self.flags:
+            object.__setattr__(self, "flags", ((),) * regions)
+        freeze(self)
+
+    def estimate(self, region: int, time: int) -> Estimate:
+        """Concentration of a region in a frame, with its random and shared uncertainty."""
+        value = float(self.values[region, time])
+        shared = abs(value) * self.scale_cv
+        random = float(np.sqrt(self.covariance[time, region, region]))
+        return Estimate(value=value, sd=float(np.hypot(random, shared)), sd_shared=shared)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """What was given: the carrier, the drug it carries, and the label and what the label is on."""
+
+    carrier: str = ""
+    drug: str = ""
+    nuclide: str = ""
+    label_on: str = "label"
+    half_life: float = np.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """One administration: the clock time, the net activity in Bq at that time, the drug in g."""
+
+    at: datetime | None
+    activity: Estimate | None = None
+    drug_dose: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A patient or animal: weight in g, height in mm, sex M, F or O; None where not known."""
+
+    id: str
+    arm: str = ""
+    weight: float | None = None
+    height: float | None = None
+    sex: str | None = None
+    species: str = ""
+    given: tuple[Given, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanner:
+    """What is declared of the scanner: factor to the dose calibrator, point spread, noise.
+
+    psf, psf_sd        full width at half maximum in mm and its standard deviation; None if not known
+    noise_region       a uniform region whose voxel scatter gives the noise; None if not declared
+    noise_correlation  FWHM in mm of the noise's correlation kernel
+    boundary_sd        standard deviation in mm of where a region's border is drawn
+    """
+
+    cross_calibration: Estimate = Estimate(value=1.0, sd=0.0)
+    psf: float | None = None
+    psf_sd: float = 0.0
+    noise_region: str | None = None
+    noise_correlation: float | None = None
+    boundary_sd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """Facts of a scan that the study states because its files do not, or states wrongly.
+
+    unit                   UCUM unit of the stored values, "Bq/mL" or "kBq/mL"
+    corrected_to           the instant to which the stored values are corrected for decay
+    start, duration        clock time of the scan's start and its length in s
+    attenuation_corrected  None means: the header must say
+    branching_applied      whether the positron branching ratio was applied; None: not said
+    """
+
+    unit: str | None = None
+    corrected_to: Literal["administration", "scan_start", "none"] | None = None
+    start: datetime | None = None
+    duration: float | None = None
+    attenuation_corrected: bool | None = None
+    branching_applied: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """Something that left the body, or was counted outside: its place, when it was complete
+    (s after administration) and its activity in Bq, corrected to administration."""
+
+    place: str
+    time: float
+    activity: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Session:
+    """One scan of one subject, calibrated and sampled: what a metric of level "session" receives.
+
+    curves     as imaged; `recovered` the same regions corrected for partial volume, or None.
+               Both may end with the region "remainder" (the rest of the field of view).
+    densities  tissue density in g/mL by region name; "" holds the default
+    factors    the series' own normalisers and other facts of the conversion (name -> value)
+    """
+
+    subject: Subject
+    name: str
+    agent: Agent
+    curves: Curves
+    recovered: Curves | None = None
+    image: Image | None = None
+    regions: Regions | None = None
+    densities: Mapping[str, float] = field(default_factory=lambda: {"": 1.0})
+    collected: tuple[Collected, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    def density(self, region: str) -> float:
+        """Density in g/mL of a region."""
+        return self.densities.get(region, self.densities[""])
+
+    def net_activity(self) -> Estimate | None:
+        """Net administered activity in Bq, at the (first) administration; None if not known."""
+        if len(self.subject.given) != 1:
+            return None
+        return self.subject.given[0].activity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """What a metric says of one region at one time; `measure` adds subject, session and arm."""
+
+    region: str
+    metric: str
+    estimate: Estimate
+    unit: str
+    time: float
+    analyte: str
+    flags: tuple[str, ...] = ()
+    method: str = ""
+    interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [flag for flag in self.flags if flag not in FLAGS]
+        if unknown:
+            raise InputError(f"flag {unknown[0]!r} is not in igdd.flags.FLAGS")
+
+    def row(self, subject: str, session: str, arm: str) -> dict[str, Any]:
+        """The row of the tidy table."""
+        low, high = (
+            self.interval
+            if self.interval is not None
+            else (
+                self.estimate.value - NORMAL_95 * self.estimate.sd,
+                self.estimate.value + NORMAL_95 * self.estimate.sd,
+            )
+        )
+        return {
+            "subject": subject, "session": session, "arm": arm, "time": self.time,
+            "analyte": self.analyte, "region": self.region, "metric": self.metric,
+            "value": self.estimate.value, "sd": self.estimate.sd,
+            "sd_shared": self.estimate.sd_shared, "low": low, "high": high, "unit": self.unit,
+            "flags": join(self.flags), "method": self.method,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """A picture to show: a projection or a slice, as numbers, with the outlines of regions.
+
+    kind     "mip_coronal", "mip_sagittal" or "slice"
+    pixels   (row, column) float32; row 0 is the top of the picture (head, or front in a slice)
+    spacing  mm between rows and between columns
+    outlines region name -> mask (row, column) of the region in this view
+    under    anatomy to show beneath, same shape, or None
+    """
+
+    subject: str
+    session: str
+    kind: str
+    title: str
+    pixels: np.ndarray
+    spacing: tuple[float, float]
+    quantity: str
+    unit: str
+    outlines: Mapping[str, np.ndarray] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    under: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Results:
+    """All that the report, the writers and the web app read, and nothing else.
+
+    study         the resolved study document, as plain dictionaries
+    measurements  the tidy table: columns `COLUMNS`, one row per `KEY`
+    findings      columns `FINDINGS`
+    panels        pictures to show
+    methods       sentences ready for a methods section, one per rule used
+    provenance    inputs with SHA-256, versions, seed
+    """
+
+    study: Mapping[str, Any]
+    measurements: pd.DataFrame
+    findings: pd.DataFrame
+    panels: tuple[Panel, ...] = ()
+    methods: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)

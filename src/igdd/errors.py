@@ -10,7 +10,7 @@ from types import ModuleType
 
 
 class IgddError(Exception):
-    """Base of every error that igdd raises on purpose; the command line prints it without a trace."""
+    """Base of every error that igdd raises on purpose; shown without a trace."""
 
 
 class StudyError(IgddError):

@@ -14,10 +14,10 @@ FLAGS: dict[str, str] = {
     "resort; up to 2 % high for multi-bed scans.",
     "administered_yesterday": "The administration time of day was later than the scan; the day "
     "before was taken (half-life under 11.5 h).",
-    "branching_unknown": "The header does not say whether the positron branching ratio was applied.",
+    "branching_unknown": "Nobody said whether the positron branching ratio was applied.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
     "dimensions_repaired": "The file's geometry was inconsistent in a way that has one reading.",
-    "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq, as some scanners write it.",
+    "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq: some scanners write so.",
     "duplicate_slice": "The same slice was present twice with the same content; one was used.",
     "estimate_not_positive": "An estimate at or below zero was left out of the comparison on the "
     "log scale.",
@@ -56,7 +56,5 @@ def join(flags: Iterable[str]) -> str:
     names = sorted(set(flags))
     for name in names:
         if name not in FLAGS:
-            raise InputError(
-                f"flag {name!r} is not in igdd.flags.FLAGS; add it there with its meaning"
-            )
+            raise InputError(f"flag {name!r} is not in igdd.flags.FLAGS; add it with its meaning")
     return ";".join(names)

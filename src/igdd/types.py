@@ -1,6 +1,7 @@
 """The things that pass between stages: frozen, valid from construction, with read-only arrays.
 
-Internal units are s, mm, mL, g, Bq, mol and their quotients. World coordinates are millimetres, RAS+.
+Internal units are s, mm, mL, g, Bq, mol and their quotients.
+World coordinates are millimetres, RAS+.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ def freeze(instance: object) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grid:
-    """A voxel lattice: `shape` (i, j, k) and `affine` (4, 4) from indices to voxel centres in RAS+ mm.
+    """A voxel lattice: `shape` (i, j, k) and `affine` (4, 4) from indices to RAS+ mm of centres.
 
-    >>> Grid(shape=(2, 2, 2), affine=np.diag([2.0, 2.0, 5.0, 1.0])).voxel_volume
-    0.02
+    >>> Grid(shape=(2, 2, 2), affine=np.diag([2.0, 5.0, 10.0, 1.0])).voxel_volume
+    0.1
     """
 
     shape: tuple[int, int, int]
@@ -241,7 +242,8 @@ class Regions:
         count = len(self.names)
         if self.weights.shape != (count, self.grid.size):
             raise InputError(
-                f"region weights have shape {self.weights.shape}; expected {(count, self.grid.size)}"
+                f"region weights have shape {self.weights.shape}; "
+                f"expected {(count, self.grid.size)}"
             )
         if len(self.kinds) != count:
             raise InputError(f"{count} region names but {len(self.kinds)} kinds")
@@ -302,7 +304,8 @@ class Curves:
             raise InputError(f"curves have shape {self.values.shape}; expected {(regions, times)}")
         if self.covariance.shape != (times, regions, regions):
             raise InputError(
-                f"covariance has shape {self.covariance.shape}; expected {(times, regions, regions)}"
+                f"covariance has shape {self.covariance.shape}; "
+                f"expected {(times, regions, regions)}"
             )
         if self.volume.shape != (regions,) or self.volume_sd.shape != (regions,):
             raise InputError(f"volumes must have shape {(regions,)}")
@@ -356,7 +359,7 @@ class Subject:
 class Scanner:
     """What is declared of the scanner: factor to the dose calibrator, point spread, noise.
 
-    psf, psf_sd        full width at half maximum in mm and its standard deviation; None if not known
+    psf, psf_sd        full width at half maximum in mm and its sd; None if not known
     noise_region       a uniform region whose voxel scatter gives the noise; None if not declared
     noise_correlation  FWHM in mm of the noise's correlation kernel
     boundary_sd        standard deviation in mm of where a region's border is drawn

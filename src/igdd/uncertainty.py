@@ -58,7 +58,8 @@ def ratio(upper: Estimate, lower: Estimate, covariance: float = 0.0) -> Estimate
 
     `covariance` is that of the two random parts, in the product of their units.
 
-    >>> ratio(Estimate(value=4.0, sd=0.4, sd_shared=0.4), Estimate(value=2.0, sd=0.2, sd_shared=0.2))
+    >>> tumour = Estimate(value=4.0, sd=0.4, sd_shared=0.4)
+    >>> ratio(tumour, Estimate(value=2.0, sd=0.2, sd_shared=0.2))
     Estimate(value=2.0, sd=0.0, sd_shared=0.0)
     """
     if lower.value == 0 or not np.isfinite(lower.value):
@@ -73,8 +74,9 @@ def ratio(upper: Estimate, lower: Estimate, covariance: float = 0.0) -> Estimate
 def total(parts: Sequence[Estimate], covariance: np.ndarray | None = None) -> Estimate:
     """Sum of rows of one scan: random parts by their covariance, shared parts linearly.
 
-    >>> total([Estimate(value=1.0, sd=0.1, sd_shared=0.1), Estimate(value=2.0, sd=0.2, sd_shared=0.2)])
-    Estimate(value=3.0, sd=0.30000000000000004, sd_shared=0.30000000000000004)
+    >>> part = Estimate(value=1.0, sd=0.1, sd_shared=0.1)
+    >>> total([part, part])
+    Estimate(value=2.0, sd=0.2, sd_shared=0.2)
     """
     shared = float(sum(part.sd_shared for part in parts))
     if covariance is None:

@@ -1,0 +1,329 @@
+"""The command line: one thin door. Each command reads its words, calls one function, prints.
+
+Exit 0: done; 1: the work failed (or two results differ); 2: the call or the input is wrong.
+Every heavy import stands inside its command, so that `igdd --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from igdd.errors import FitError, IgddError, InputError, MissingExtra
+
+app = typer.Typer(
+    name="igdd",
+    help="Image-guided drug delivery: from the scanner's files to the answer, with an uncertainty "
+    "on every number. Research use; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.")]
+Data = Annotated[
+    list[Path] | None, typer.Option("--data", help="A further folder the study may read from.")
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default all cores.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the report in the browser.")]
+
+SLOW = 2.0  # seconds before a progress bar appears
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder to fill.")] = Path("igdd-demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another trial.")] = 1,
+    workers: Workers = None,
+    open_report: Open = False,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate the virtual trial, run it, and say where the report is."""
+    from igdd.line import run as run_study
+    from igdd.simulate.trial import write_trial
+
+    if (out / "study.toml").exists():
+        raise InputError(f"{out} already holds a study; nothing is overwritten; give another --out")
+    with _progress(as_json) as progress:
+        study = write_trial(out, seed=seed, progress=progress, workers=workers or _cores())
+        results = run_study(study, out, workers=workers, progress=progress)
+    _print_run(results, out, as_json, open_report)
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="study.toml, or its folder.")],
+    out: Out = None,
+    data: Data = None,
+    workers: Workers = None,
+    open_report: Open = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study: tables, report and provenance; a run that was stopped goes on."""
+    from igdd.line import run as run_study
+
+    with _progress(as_json) as progress:
+        results = run_study(study, out, data=tuple(data or ()), workers=workers, progress=progress)
+    folder = out or (study if study.is_dir() else study.parent) / "results"
+    _print_run(results, folder, as_json, open_report)
+
+
+@app.command()
+def check(
+    study: Annotated[Path, typer.Argument(help="study.toml, or its folder.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a study without computing it: keys, units, names, and that every file is there."""
+    from igdd.stages.plan import plan
+    from igdd.study import load_study
+
+    loaded = load_study(study, tuple(data or ()))
+    plans = plan(loaded)
+    facts = {
+        "title": loaded.document.title,
+        "subjects": len(loaded.document.subject),
+        "sessions": len(plans),
+        "excluded": [entry.model_dump() for entry in loaded.document.exclude],
+    }
+    _say(
+        facts,
+        f"{loaded.path}: {facts['subjects']} subjects, {facts['sessions']} sessions; "
+        "every file is there",
+        as_json,
+    )
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A file or a folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """What is there: series, tracer, frames, units, timing, the rules used, and what is wrong."""
+    from igdd.stages.inspect import inspect as look
+    from igdd.stages.inspect import text
+
+    found = look(path)
+    _say(found, text(found), as_json)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="The folder that holds the files.")],
+    as_json: AsJson = False,
+) -> None:
+    """Draft FOLDER/study.toml from what is on disk; facts that nobody knows are # REQUIRED."""
+    from igdd.stages.draft import draft
+
+    path, required = draft(folder)
+    _say(
+        {"study": str(path), "required": required},
+        f"{path}: drafted; {required} facts are marked # REQUIRED",
+        as_json,
+    )
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="A folder of results.")],
+    open_report: Open = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report of a finished run again."""
+    from igdd.line import rewrite
+
+    html = rewrite(results)
+    _say({"report": str(html)}, f"report: {html}", as_json)
+    if open_report:
+        typer.launch(str(html))
+
+
+@app.command()
+def diff(
+    left: Annotated[Path, typer.Argument(help="A folder of results.")],
+    right: Annotated[Path, typer.Argument(help="Another.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="Relative difference to pass.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two results row by row; exit 1 when they differ."""
+    from igdd.stages.difference import difference
+
+    table = difference(left, right, rtol=tolerance)
+    text = table.to_string(index=False) if len(table) else "no difference"
+    _say(json.loads(table.to_json(orient="records")), text, as_json)
+    raise typer.Exit(1 if len(table) else 0)
+
+
+@app.command(name="list")
+def list_declared(
+    kind: Annotated[
+        str, typer.Argument(help="readers, modalities, models, metrics, comparisons, flags, schema")
+    ] = "metrics",
+    as_json: AsJson = False,
+) -> None:
+    """List what can be read, measured and compared; `schema` is the study's JSON Schema."""
+    from igdd import catalog
+    from igdd.declare import summary
+    from igdd.flags import FLAGS
+
+    if kind == "schema":
+        from igdd.study import json_schema
+
+        typer.echo(json.dumps(json_schema(), indent=1, sort_keys=True))
+        return
+    found = (
+        dict(FLAGS)
+        if kind == "flags"
+        else {name: summary(one) for name, one in catalog.declarations(kind).items()}
+    )
+    width = max((len(name) for name in found), default=0)
+    _say(found, "\n".join(f"{name:{width}}  {text}" for name, text in found.items()), as_json)
+
+
+@app.command()
+def suv(
+    series: Annotated[Path, typer.Argument(help="A PET series: DICOM folder or file.")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Label NIfTI or NRRD, SEG or RTSTRUCT.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--series", help="Text in the description of the series meant.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """SUV of a PET series, in a mask or everywhere, with the rule used and its alternatives."""
+    from igdd.stages.suv import suv as standardised
+    from igdd.stages.suv import text
+
+    found = standardised(series, mask, wanted=name)
+    _say(found, text(found), as_json)
+
+
+@app.command()
+def tacs(
+    image: Annotated[Path, typer.Argument(help="A dynamic or static image.")],
+    regions: Annotated[Path, typer.Argument(help="Label NIfTI or NRRD, SEG or RTSTRUCT.")],
+    out: Annotated[Path | None, typer.Option("--out", help="TSV to write.")] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", help="Unit of the image where it does not say.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time-activity curves: the mean of each region in each frame, as a PETPrep TSV."""
+    from igdd.stages.tacs import tacs as curves
+    from igdd.stages.tacs import tsv
+
+    found = curves(image, regions, unit)
+    if out is not None:
+        if out.exists():
+            raise InputError(f"{out} is already there; nothing is overwritten; give another --out")
+        out.write_text(tsv(found), encoding="utf-8")
+    _say(found, tsv(found).rstrip("\n") if out is None else f"curves: {out}", as_json)
+
+
+@app.command()
+def conformance(as_json: AsJson = False) -> None:
+    """Every public reference against our value; exit 1 when one fails."""
+    import os
+
+    from igdd.conformance import checks, table
+
+    place = os.environ.get("IGDD_REFERENCE")
+    rows = table(checks(Path(place) if place else None))
+    lines = [
+        f"{row['status']:11}  {row['name']}: {row['value']} (expected {row['expected']} "
+        f"+- {row['tolerance']}; {row['source']})"
+        for row in rows
+    ]
+    _say(rows, "\n".join(lines), as_json)
+    raise typer.Exit(1 if any(row["status"] == "fail" for row in rows) else 0)
+
+
+def _cores() -> int:
+    import os
+
+    return os.cpu_count() or 1
+
+
+def _say(found: Any, text: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_plain(found), indent=1))
+    else:
+        typer.echo(text)
+
+
+def _plain(found: Any) -> Any:
+    """JSON without NaN: a number that is not known is null."""
+    if isinstance(found, Mapping):
+        return {str(key): _plain(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_plain(value) for value in found]
+    if isinstance(found, float) and found != found:
+        return None
+    return found if isinstance(found, str | int | float | bool | None) else str(found)
+
+
+def _print_run(results: Any, folder: Path, as_json: bool, open_report: bool) -> None:
+    from igdd.line import summary
+    from igdd.report.content import headline
+
+    html = folder / "report.html"
+    facts = {**summary(results), "headline": headline(results), "report": str(html)}
+    text = "\n".join([*facts["headline"], "", f"report: {html}"])
+    _say(facts, text, as_json)
+    if open_report:
+        typer.launch(str(html))
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error once the work has taken longer than two seconds."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    started = time.monotonic()
+    bar = Progress(console=Console(stderr=True), transient=True)
+    tasks: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done, total=total)
+        if time.monotonic() - started > SLOW:
+            bar.start()
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def main() -> None:
+    """Run the command line; igdd's own errors become one message and an exit code."""
+    try:
+        app()
+    except (FitError, MissingExtra) as error:
+        typer.echo(f"igdd: {error}", err=True)
+        sys.exit(1)
+    except IgddError as error:
+        typer.echo(f"igdd: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("igdd: stopped; the same command goes on where it was", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

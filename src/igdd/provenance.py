@@ -1,0 +1,68 @@
+"""Provenance: which bytes went in, and which versions made the numbers.
+
+It holds no clock and no host: the same input gives the same provenance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from igdd.errors import InputError
+
+# The packages whose arithmetic or parsing can change a number.
+PACKAGES = ("igdd", "numpy", "scipy", "pandas", "pydicom", "nibabel", "highdicom", "statsmodels")
+BLOCK = 1 << 20
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """The files that reading a path can touch: all below a folder; a file and its sidecars."""
+    if path.is_dir():
+        return tuple(sorted(item for item in path.rglob("*") if item.is_file()))
+    stem = path.name.split(".")[0]
+    beside = [item for item in path.parent.glob(f"{stem}.*") if item.is_file()]
+    inherited = [
+        item
+        for parent in list(path.resolve().parents)[:4]
+        for item in parent.glob("*.json")
+        if item.stem.rsplit("_", 1)[-1] == stem.rsplit("_", 1)[-1]
+    ]
+    return tuple(sorted({*beside, *inherited}))
+
+
+def hashes(paths: Iterable[Path], roots: Iterable[Path]) -> Mapping[str, str]:
+    """SHA-256 of every file that reading the paths can touch, by its name below its root."""
+    folders = [root.resolve() for root in roots]
+    found = {}
+    for path in paths:
+        for item in companions(path):
+            whole = item.resolve()
+            root = next((one for one in folders if whole.is_relative_to(one)), None)
+            name = whole.name if root is None else whole.relative_to(root).as_posix()
+            found[name] = sha256(item)
+    return dict(sorted(found.items()))

@@ -1,0 +1,203 @@
+"""Plan: from the study document to one self-contained, picklable task per session.
+
+A session is what one subject's scanner visit gave. Its plan holds everything that computing it
+needs and nothing else, so that equal plans over equal files give equal results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igdd.errors import StudyError
+from igdd.study import RegionEntry, ScanEntry, Study, SubjectEntry, canonical
+from igdd.types import Agent, Collected, Declared, Given, Scanner, Subject
+from igdd.uncertainty import Estimate
+
+# What an imaging modality images; the others lend their anatomy to the pictures.
+ANATOMY = ("ct", "mr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanPlan:
+    """One scan with its paths resolved."""
+
+    entry: ScanEntry
+    path: Path
+    regions: tuple[Path, ...]
+    declared: Declared
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionPlan:
+    """All that one session needs; `scan` is the one measured, `anatomy` the one shown beneath."""
+
+    subject: Subject
+    name: str
+    agent: Agent
+    scanner: Scanner
+    scan: ScanPlan
+    anatomy: ScanPlan | None
+    regions: tuple[RegionEntry, ...]
+    excluded: tuple[str, ...]
+    collected: tuple[Collected, ...]
+    measure: tuple[Mapping[str, Any], ...]
+    document: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the session's folder among the results."""
+        return f"{self.subject.id}_{self.name}"
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file and folder that the session reads."""
+        anatomy = () if self.anatomy is None else (self.anatomy.path,)
+        return (self.scan.path, *self.scan.regions, *anatomy)
+
+
+def plan(study: Study) -> tuple[SessionPlan, ...]:
+    """One plan for each session that is not excluded, ordered by subject and session."""
+    document = study.document
+    entries = {entry.id: entry for entry in document.subject}
+    visits: dict[tuple[str, str], list[ScanEntry]] = {}
+    for scan in document.scan:
+        visits.setdefault((scan.subject, scan.session), []).append(scan)
+    plans = [
+        _plan_session(study, entries[subject], session, scans)
+        for (subject, session), scans in sorted(visits.items())
+        if not any(
+            out.subject == subject and out.session in (None, session) and out.region is None
+            for out in document.exclude
+        )
+    ]
+    if not plans:
+        raise StudyError(f"{study.path}: every scan is excluded; nothing is left to compute")
+    return tuple(plans)
+
+
+def _plan_session(
+    study: Study, entry: SubjectEntry, session: str, scans: list[ScanEntry]
+) -> SessionPlan:
+    imaged = [scan for scan in scans if scan.modality not in ANATOMY]
+    anatomy = [scan for scan in scans if scan.modality in ANATOMY]
+    if len(imaged) != 1 or len(anatomy) > 1:
+        raise StudyError(
+            f"{study.path}: subject {entry.id}, session {session} has {len(imaged)} measured scans "
+            f"and {len(anatomy)} of anatomy; expected one and at most one; "
+            "give each measured scan a session of its own"
+        )
+    document = study.document
+    regions = tuple(
+        region
+        for region in document.region
+        if region.subject in (None, entry.id) and region.session in (None, session)
+    )
+    excluded = tuple(
+        out.region
+        for out in document.exclude
+        if out.region is not None and out.subject == entry.id and out.session in (None, session)
+    )
+    raw = {key: study.raw[key] for key in ("schema", "agent", "scanner") if key in study.raw}
+    raw |= {
+        "subject": next(one for one in study.raw["subject"] if one["id"] == entry.id),
+        "scan": [
+            one
+            for one in study.raw["scan"]
+            if (one["subject"], one["session"]) == (entry.id, session)
+        ],
+        "region": [region.model_dump(mode="json") for region in regions],
+        "excluded": list(excluded),
+        "measure": study.raw["measure"],
+    }
+    return SessionPlan(
+        subject=_subject(entry),
+        name=session,
+        agent=agent_of(study),
+        scanner=_scanner(study),
+        scan=_plan_scan(study, imaged[0]),
+        anatomy=_plan_scan(study, anatomy[0]) if anatomy else None,
+        regions=regions,
+        excluded=excluded,
+        collected=tuple(
+            Collected(
+                place=one.place, time=one.until, activity=Estimate(value=one.activity, sd=one.sd)
+            )
+            for one in entry.collected
+        ),
+        measure=tuple(asked.model_dump() for asked in document.measure),
+        document=canonical(raw),
+    )
+
+
+def _plan_scan(study: Study, scan: ScanEntry) -> ScanPlan:
+    declared = scan.declared
+    return ScanPlan(
+        entry=scan,
+        path=study.resolve(scan.path, "scan.path"),
+        regions=tuple(study.resolve(path, "scan.regions") for path in scan.region_paths),
+        declared=Declared(**declared.model_dump()),
+    )
+
+
+def _subject(entry: SubjectEntry) -> Subject:
+    given = []
+    for one in entry.given:
+        net = None
+        if one.activity is not None:
+            value = one.activity - one.residual - one.extravasated
+            if not value > 0:
+                raise StudyError(
+                    f"subject {entry.id}: residual and extravasated activity leave {value:g} Bq; "
+                    "expected less than what was drawn up"
+                )
+            net = Estimate(value=value, sd=one.activity_sd, sd_shared=one.activity_sd)
+        given.append(Given(at=one.at, activity=net, drug_dose=one.drug_dose))
+    return Subject(
+        id=entry.id,
+        arm=entry.arm,
+        weight=entry.weight,
+        height=entry.height,
+        sex=entry.sex,
+        species=entry.species,
+        given=tuple(given),
+    )
+
+
+def agent_of(study: Study) -> Agent:
+    """The agent of a study, with NaN for a half-life that the study does not state."""
+    entry = study.document.agent
+    if entry.label is None:
+        return Agent(carrier=entry.carrier, drug=entry.drug)
+    return Agent(
+        carrier=entry.carrier,
+        drug=entry.drug,
+        nuclide=entry.label.nuclide,
+        label_on=entry.label.on,
+        half_life=np.nan if entry.label.half_life is None else entry.label.half_life,
+    )
+
+
+def _scanner(study: Study) -> Scanner:
+    entry = study.document.scanner
+    return Scanner(
+        cross_calibration=Estimate(
+            value=entry.cross_calibration.factor, sd=entry.cross_calibration.sd
+        ),
+        psf=entry.psf,
+        psf_sd=entry.psf_sd,
+        noise_region=entry.noise.region if entry.noise else None,
+        noise_correlation=entry.noise.correlation if entry.noise else None,
+        boundary_sd=entry.boundary_sd,
+    )
+
+
+def described(entries: tuple[RegionEntry, ...], name: str) -> RegionEntry | None:
+    """The last entry whose name or pattern fits a region."""
+    fitting = [entry for entry in entries if fnmatchcase(name, entry.name)]
+    return fitting[-1] if fitting else None

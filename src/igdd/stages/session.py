@@ -1,0 +1,139 @@
+"""One session: the stages in order, in a worker process."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igdd import catalog
+from igdd.errors import StudyError
+from igdd.io import stored
+from igdd.io.stored import StoredSession
+from igdd.stages.plan import ScanPlan, SessionPlan
+from igdd.types import Image, Series, Session
+
+
+def compute(plan: SessionPlan, store: Path, key: str, inputs: Mapping[str, str]) -> float:
+    """Compute one session and put its result into the folder `store`; the seconds it took."""
+    started = time.monotonic()
+    stored.store(store / plan.folder, key, replace(measured(plan), inputs=inputs))
+    return time.monotonic() - started
+
+
+def measured(plan: SessionPlan) -> StoredSession:
+    """Rows, pictures, methods sentences and region kinds of one session."""
+    from igdd.stages.measure import measure
+    from igdd.stages.panels import panels
+
+    session, image = sampled(plan)
+    requests = [
+        (catalog.find("metrics", asked["metric"]), _options(asked)) for asked in plan.measure
+    ]
+    methods = [image.source, f"Regions were drawn from {_kind_of_source(plan)}."]
+    methods += [curves.source for curves in (session.curves, session.recovered) if curves]
+    return StoredSession(
+        measurements=measure(session, requests),
+        panels=panels(session, _anatomy(plan, image)),
+        methods=tuple(text for text in methods if text),
+        kinds=dict(zip(session.curves.names, session.curves.kinds, strict=True)),
+        inputs={},
+    )
+
+
+def sampled(plan: SessionPlan) -> tuple[Session, Image]:
+    """Read, calibrate, delineate and sample one session; also its image."""
+    from igdd.stages.delineate import delineate, densities
+    from igdd.stages.sample import noise_variance, sample
+
+    image = calibrated(plan, plan.scan)
+    regions = delineate(image, plan)
+    image = noise_variance(image, regions, plan.scanner)
+    curves, recovered = sample(image, regions, plan.scanner)
+    session = Session(
+        subject=plan.subject,
+        name=plan.name,
+        agent=plan.agent,
+        curves=curves,
+        recovered=recovered,
+        image=image,
+        regions=regions,
+        densities=densities(plan, curves.names),
+        collected=plan.collected,
+        flags=image.flags,
+    )
+    return session, image
+
+
+def calibrated(plan: SessionPlan, scan: ScanPlan) -> Image:
+    """The calibrated image of one scan."""
+    modality = catalog.find("modalities", scan.entry.modality)
+    series = _one_series(scan)
+    if scan.entry.box is not None:
+        series = cropped(series, scan.entry.box)
+    image: Image = modality.calibrate(series, plan.subject, plan.agent, plan.scanner, scan.declared)
+    return image
+
+
+def cropped(series: Series, box: tuple[tuple[float, ...], tuple[float, ...]]) -> Series:
+    """One animal's part of a shared field of view."""
+    from igdd.io.dicom_series import crop
+
+    corners = np.asarray(box, dtype=float)
+    return crop(series, corners.min(axis=0), corners.max(axis=0))
+
+
+def _one_series(scan: ScanPlan) -> Series:
+    wanted = scan.entry.series
+    every = catalog.read_series(scan.path)
+    fitting = [one for one in every if wanted is None or wanted in one.source]
+    if len(every) > 1 and wanted is None:
+        names = {"pet": ("PT",), "ct": ("CT",), "mr": ("MR",)}.get(scan.entry.modality, ())
+        fitting = [one for one in every if one.modality in names]
+    if len(fitting) != 1:
+        raise StudyError(
+            f"{scan.path}: {len(fitting)} of {len(every)} series fit modality "
+            f"{scan.entry.modality!r}{f' and {wanted!r}' if wanted else ''}; expected one; "
+            "say which with scan.series: " + "; ".join(one.source for one in every)
+        )
+    return fitting[0]
+
+
+def _anatomy(plan: SessionPlan, image: Image) -> Image | None:
+    if plan.anatomy is None:
+        return None
+    from igdd.stages.align import onto
+
+    return onto(calibrated(plan, plan.anatomy), image.grid)
+
+
+def _options(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if name not in ("metric", "version")}
+
+
+def _kind_of_source(plan: SessionPlan) -> str:
+    files = {path.suffix.lower() for path in plan.scan.regions}
+    words = ["DICOM structures or segmentations"] if ".dcm" in files else []
+    words += ["label maps"] if files - {".dcm"} else []
+    rules = sorted(
+        {entry.source.rule for entry in plan.regions if entry.source is not None} - {"label"}
+    )
+    words += [f"rules ({', '.join(rules)})"] if rules else []
+    return " and ".join(words) or "no file"
+
+
+def follow_parent(parent: int) -> None:
+    """End this worker when its parent is gone, so that a killed run leaves nothing running."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

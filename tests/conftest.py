@@ -1,0 +1,143 @@
+"""What every test can ask for: the public reference data, and a study small enough to read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DEFAULT_REFERENCE = Path(__file__).resolve().parents[1] / "../shared/reference"
+REQUIRED = os.environ.get("IGDD_REQUIRE_REFERENCE") == "1"
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str], Path]:
+    """Path below the reference data; skips when it is not there, fails where it is required."""
+    root = Path(os.environ.get("IGDD_REFERENCE", DEFAULT_REFERENCE)).resolve()
+
+    def find(relative: str) -> Path:
+        path = root / relative
+        if path.exists():
+            return path
+        message = f"{path} is not there; set IGDD_REFERENCE to the public data sets"
+        if REQUIRED:
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def phantom_session():
+    """A warm sphere, a hot lesion and a blood pool in a cold box, imaged and recovered."""
+    return _phantom(("blood", "lesion_1", "liver"))
+
+
+@pytest.fixture(scope="session")
+def turned_session():
+    """The same phantom with its regions in another order."""
+    return _phantom(("liver", "lesion_1", "blood"))
+
+
+def _phantom(order: tuple[str, ...]):
+    from datetime import datetime
+
+    import numpy as np
+    from scipy import sparse
+    from scipy.ndimage import gaussian_filter
+
+    from igdd.stages.sample import noise_variance, sample
+    from igdd.types import (
+        Agent,
+        Collected,
+        Decay,
+        Frames,
+        Given,
+        Grid,
+        Image,
+        Regions,
+        Scanner,
+        Session,
+        Subject,
+        Zero,
+    )
+    from igdd.uncertainty import Estimate
+
+    grid = Grid(shape=(36, 32, 30), affine=np.diag([4.0, 4.0, 4.0, 1.0]))
+    place = np.indices(grid.shape).astype(float)
+    balls = {
+        "liver": ((10, 16, 15), 7.0, 4000.0, "organ"),
+        "lesion_1": ((25, 16, 15), 3.5, 9000.0, "lesion"),
+        "blood": ((25, 8, 15), 4.0, 2500.0, "blood"),
+    }
+    masks = {
+        name: ((place - np.reshape(centre, (3, 1, 1, 1))) ** 2).sum(axis=0) <= radius**2
+        for name, (centre, radius, _, _) in balls.items()
+    }
+    truth = np.full(grid.shape, 100.0)
+    for name, (_, _, value, _) in balls.items():
+        truth[masks[name]] = value
+    rng = np.random.default_rng(5)
+    fwhm = 6.0 / 2.354820045
+    blurred = gaussian_filter(truth, fwhm / 4.0)
+    noise = gaussian_filter(rng.standard_normal(grid.shape), 4.0 / 2.354820045 / 4.0)
+    values = blurred + noise / noise.std() * np.sqrt(blurred) * 3.0
+    administered = datetime(2026, 5, 1, 12, 0)
+    image = Image(
+        values=values[..., None].astype(np.float32),
+        grid=grid,
+        quantity="activity_concentration",
+        unit="Bq/mL",
+        analyte="carrier",
+        frames=Frames(
+            start=np.array([86400.0]),
+            duration=np.array([1200.0]),
+            zero=Zero(kind="administration", clock=administered),
+        ),
+        decay=Decay(nuclide="Zr-89", half_life=282276.0, corrected_to=0.0),
+        scale_cv=0.03,
+        source="A phantom.",
+    )
+    regions = Regions(
+        weights=sparse.csr_matrix(np.stack([masks[name].ravel() for name in order]).astype(float)),
+        names=order,
+        kinds=tuple(balls[name][3] for name in order),
+        grid=grid,
+    )
+    scanner = Scanner(
+        cross_calibration=Estimate(value=1.0, sd=0.03),
+        psf=6.0,
+        psf_sd=0.3,
+        noise_region="liver",
+        noise_correlation=4.0,
+        boundary_sd=0.5,
+    )
+    image = noise_variance(image, regions, scanner)
+    curves, recovered = sample(image, regions, scanner)
+    total = float(truth.sum() * grid.voxel_volume)
+    return Session(
+        subject=Subject(
+            id="01",
+            arm="plain",
+            weight=70_000.0,
+            height=1750.0,
+            sex="F",
+            given=(
+                Given(at=administered, activity=Estimate(value=total / 0.9), drug_dose=2e-3),
+            ),
+        ),
+        name="24h",
+        agent=Agent(carrier="liposome", drug="doxorubicin", nuclide="Zr-89", label_on="drug"),
+        curves=curves,
+        recovered=recovered,
+        image=image,
+        regions=regions,
+        densities={"": 1.0},
+        collected=(
+            Collected(
+                place="urine", time=80000.0, activity=Estimate(value=total / 9.0, sd=total / 90.0)
+            ),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Kinetic and release models, one file each."""

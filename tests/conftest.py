@@ -124,9 +124,7 @@ def _phantom(order: tuple[str, ...]):
             weight=70_000.0,
             height=1750.0,
             sex="F",
-            given=(
-                Given(at=administered, activity=Estimate(value=total / 0.9), drug_dose=2e-3),
-            ),
+            given=(Given(at=administered, activity=Estimate(value=total / 0.9), drug_dose=2e-3),),
         ),
         name="24h",
         agent=Agent(carrier="liposome", drug="doxorubicin", nuclide="Zr-89", label_on="drug"),
@@ -141,3 +139,12 @@ def _phantom(order: tuple[str, ...]):
             ),
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory) -> Path:
+    """A virtual trial of two patients an arm and one visit, in a small body."""
+    from igdd.simulate.trial import HOUR, Trial, simulate
+
+    trial = Trial(seed=3, patients_per_arm=2, sessions=(24 * HOUR,), fine=4.0, factor=2)
+    return simulate(tmp_path_factory.mktemp("trial"), trial, workers=2)

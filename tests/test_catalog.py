@@ -39,13 +39,13 @@ METRICS = (
     ),
 )
 '''
-NEW_TEST = '''import numpy as np
+NEW_TEST = """import numpy as np
 from igdd.metrics.peak_to_mean import peak_to_mean
 
 
 def test_a_flat_region_has_ratio_one():
     assert peak_to_mean(np.ones(5), np.ones(5), 1.0) == 1.0
-'''
+"""
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
@@ -67,9 +67,7 @@ def test_a_file_that_no_reader_knows_is_named(tmp_path):
 @pytest.mark.integration
 def test_a_new_metric_is_one_file_and_one_test(tmp_path):
     project = Path(__file__).resolve().parents[1]
-    shutil.copytree(
-        project / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(project / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(project / "docs", tmp_path / "docs")
     (tmp_path / "tests").mkdir()
     for name in ("conftest.py", "test_contract.py"):

@@ -18,9 +18,7 @@ PLAIN_BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 
 @pytest.mark.integration
 def test_the_examples_of_contributing_run(tmp_path):
-    shutil.copytree(
-        PROJECT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(PROJECT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()
     for name in ("conftest.py", "test_contract.py"):
         shutil.copy(PROJECT / "tests" / name, tmp_path / "tests" / name)

@@ -14,10 +14,18 @@ FLAGS: dict[str, str] = {
     "resort; up to 2 % high for multi-bed scans.",
     "administered_yesterday": "The administration time of day was later than the scan; the day "
     "before was taken (half-life under 11.5 h).",
+    "arithmetic_means": "More than 5 % of the estimates are at or below zero: arithmetic means "
+    "were compared by Fieller's interval, not geometric means.",
     "branching_unknown": "Nobody said whether the positron branching ratio was applied.",
+    "contour_gap": "The region's outlines skip planes; nothing was filled in between them.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
     "dimensions_repaired": "The file's geometry was inconsistent in a way that has one reading.",
+    "dose_differs": "The file's dose and the study's net activity differ by more than 10 %; the "
+    "study's was used.",
     "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq: some scanners write so.",
+    "dose_sd_unknown": "No uncertainty of the administered activity was given; it is not in the "
+    "interval.",
+    "duplicate_name": "Two regions of a file had the same name; the later one carries a number.",
     "duplicate_slice": "The same slice was present twice with the same content; one was used.",
     "estimate_not_positive": "An estimate at or below zero was left out of the comparison on the "
     "log scale.",
@@ -27,18 +35,29 @@ FLAGS: dict[str, str] = {
     "half_life_differs": "The header's half-life differs from ICRP-107 by more than 0.1 %; the "
     "header's was used.",
     "header_warning": "The reading library warned about this file; see the run log.",
+    "interval_unbounded": "The reference arm's mean cannot be told from zero: the ratio's interval "
+    "has no bounds.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
+    "mass_sd_unknown": "No uncertainty of the weighed mass was given; it is not in the interval.",
     "nan_voxels": "The region holds voxels without a value; they were left out.",
     "noise_unknown": "No replicate frames and no declared noise model: image noise is not in the "
     "uncertainty.",
+    "not_attenuation_corrected": "Values are not corrected for attenuation; the study declares it.",
+    "not_estimable": "Too little was left to estimate this finding; its sentence says what lacks.",
     "nuclide_code_differs": "The radionuclide code contradicts its meaning or half-life; the "
     "half-life decides.",
+    "overlap_counted_once": "Regions overlap: the ledger counts the shared part once, in the "
+    "smaller region.",
     "partly_outside": "Part of the region lies outside the image.",
     "philips_factors_differ": "The SUV and activity scale factors of the header differ by more "
     "than 1 %.",
     "psf_unknown": "No point spread was declared; values are not corrected for partial volume.",
     "resampled": "The region was drawn on another grid and brought to the image's by overlap.",
+    "series_time_unchecked": "The decay reference is the series time, and no acquisition time is "
+    "there to check it by.",
     "sex_other": "Sex is neither M nor F: the mean of both formulas was used.",
+    "slices_missing": "The number of slices is not the one that the header declares: part of the "
+    "volume may be absent.",
     "small_region": "The region is smaller than the point spread; its corrected value is unsure.",
     "spacing_irregular": "Slice spacing varies by less than 1 %; the mean was used.",
     "suv_reference_override": "The study's value replaced the header's.",

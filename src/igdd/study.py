@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,11 +21,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationError,
-    WithJsonSchema,
     create_model,
     model_validator,
 )
+from pydantic.json_schema import models_json_schema
+from pydantic_core import core_schema
 
 from igdd import catalog, units
 from igdd.declare import REQUIRED, Comparison, Metric, Option
@@ -38,34 +42,44 @@ LARGEST = 4_000_000  # bytes; a study is text that people read
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
-def _reader(unit: str, exclusive_minimum: float | None) -> Callable[[Any], float]:
-    def read(text: Any) -> float:
+@dataclass(frozen=True)
+class Unit:
+    """A number that the document spells with its unit; the model holds it in `unit`."""
+
+    unit: str
+    above: float | None = None
+
+    def read(self, text: Any) -> float:
+        """The number in this unit; ValueError says what was found and expected."""
         if not isinstance(text, str):
-            raise ValueError(f"found {text!r}; expected text with a unit, such as '1 {unit}'")
+            raise ValueError(f"found {text!r}; expected text with a unit, such as '1 {self.unit}'")
         try:
-            value = units.read(text, unit)
+            value = units.read(text, self.unit)
         except UnitsError as error:
             raise ValueError(str(error)) from error
-        if exclusive_minimum is not None and not value > exclusive_minimum:
-            raise ValueError(f"found {text!r}; expected more than {exclusive_minimum:g} {unit}")
+        if self.above is not None and not value > self.above:
+            raise ValueError(f"found {text!r}; expected more than {self.above:g} {self.unit}")
         return value
 
-    return read
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "description": f"a quantity that converts to {self.unit}"}
 
 
-def _quantity(unit: str, above: float | None = None) -> Any:
-    """A number that the document spells with its unit; the model holds it in `unit`."""
-    return Annotated[
-        float,
-        BeforeValidator(_reader(unit, above)),
-        WithJsonSchema({"type": "string", "description": f"a quantity that converts to {unit}"}),
-    ]
-
-
-Time = _quantity("s")
-Length = _quantity("mm")
-Activity = _quantity("Bq")
-Density = _quantity("g/mL", 0.0)
+Time = Annotated[float, Unit("s")]
+Duration = Annotated[float, Unit("s", above=0.0)]
+Length = Annotated[float, Unit("mm")]
+Size = Annotated[float, Unit("mm", above=0.0)]
+Mass = Annotated[float, Unit("g", above=0.0)]
+Activity = Annotated[float, Unit("Bq")]
+DrawnUp = Annotated[float, Unit("Bq", above=0.0)]
+Density = Annotated[float, Unit("g/mL", above=0.0)]
 Point = Annotated[tuple[float, float, float], Field(description="x, y, z in mm, RAS+")]
 
 
@@ -80,7 +94,7 @@ class Label(Entry):
 
     nuclide: str
     on: Literal["carrier", "drug", "label"]
-    half_life: _quantity("s", 0.0) | None = None  # type: ignore[valid-type]
+    half_life: Duration | None = None
 
 
 class AgentEntry(Entry):
@@ -102,14 +116,14 @@ class Noise(Entry):
     """A uniform region whose voxel scatter gives the noise, and the noise's correlation FWHM."""
 
     region: str
-    correlation: _quantity("mm", 0.0)  # type: ignore[valid-type]
+    correlation: Size
 
 
 class ScannerEntry(Entry):
     """What is known of the scanner."""
 
     cross_calibration: CrossCalibration = CrossCalibration()
-    psf: _quantity("mm", 0.0) | None = None  # type: ignore[valid-type]
+    psf: Size | None = None
     psf_sd: Length = 0.0
     noise: Noise | None = None
     boundary_sd: Length = 0.0
@@ -119,11 +133,11 @@ class GivenEntry(Entry):
     """One administration; `activity`, `residual` and `extravasated` are at the time `at`."""
 
     at: datetime | None = None
-    activity: _quantity("Bq", 0.0) | None = None  # type: ignore[valid-type]
+    activity: DrawnUp | None = None
     activity_sd: Activity = 0.0
     residual: Activity = 0.0
     extravasated: Activity = 0.0
-    drug_dose: _quantity("g", 0.0) | None = None  # type: ignore[valid-type]
+    drug_dose: Mass | None = None
 
 
 class CollectedEntry(Entry):
@@ -140,8 +154,8 @@ class SubjectEntry(Entry):
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)
     arm: str = ""
-    weight: _quantity("g", 0.0) | None = None  # type: ignore[valid-type]
-    height: _quantity("mm", 0.0) | None = None  # type: ignore[valid-type]
+    weight: Mass | None = None
+    height: Size | None = None
     sex: Literal["M", "F", "O"] | None = None
     species: str = ""
     given: tuple[GivenEntry, ...] = ()
@@ -154,7 +168,7 @@ class DeclaredEntry(Entry):
     unit: Literal["Bq/mL", "kBq/mL", "MBq/mL"] | None = None
     corrected_to: Literal["administration", "scan_start", "none"] | None = None
     start: datetime | None = None
-    duration: _quantity("s", 0.0) | None = None  # type: ignore[valid-type]
+    duration: Duration | None = None
     attenuation_corrected: bool | None = None
     branching_applied: bool | None = None
 
@@ -187,7 +201,7 @@ class Source(Entry):
 
     label: int | None = None
     sphere: Point | None = None
-    diameter: _quantity("mm", 0.0) | None = None  # type: ignore[valid-type]
+    diameter: Size | None = None
     refine: Length = 0.0
     box: tuple[Point, Point] | None = None
     above: str | None = Field(default=None, description='a concentration, such as "5 kBq/mL"')
@@ -259,7 +273,7 @@ _OPTION_TYPES: dict[str, Any] = {
 
 
 def _option_field(option: Option) -> tuple[Any, Any]:
-    kind = _OPTION_TYPES.get(option.unit) or _quantity(option.unit)
+    kind = _OPTION_TYPES.get(option.unit) or Annotated[float, Unit(option.unit)]
     if option.choices:
         kind = Literal[option.choices]
     if option.default is REQUIRED:
@@ -271,18 +285,16 @@ def _option_field(option: Option) -> tuple[Any, Any]:
 
 def options_model(declaration: Metric | Comparison, key: str) -> type[Entry]:
     """The table that asks for one metric or comparison: its name under `key`, and its options."""
-    name: Any = Literal[declaration.name]
-    fields: dict[str, Any] = {option.name: _option_field(option) for option in declaration.options}
-    return create_model(
-        f"{key}_{declaration.name}",
-        __base__=Entry,
-        **{key: (name, ...), "version": (Literal[declaration.version], declaration.version)},
-        **fields,
-    )
+    fields: dict[str, Any] = {
+        key: (Literal[declaration.name], ...),
+        "version": (Literal[declaration.version], declaration.version),
+    }
+    fields |= {option.name: _option_field(option) for option in declaration.options}
+    return create_model(f"{key}_{declaration.name}", __base__=Entry, **fields)
 
 
 def _asked(kind: str, key: str) -> Any:
-    """One table of `[[measure]]` or `[[compare]]`, told apart by the name under `key`."""
+    """All tables of `[[measure]]` or `[[compare]]`, told apart by the name under `key`."""
 
     def check(entry: Any) -> Any:
         if not isinstance(entry, Mapping) or not isinstance(entry.get(key), str):
@@ -295,8 +307,7 @@ def _asked(kind: str, key: str) -> Any:
         name: options_model(declaration, key)
         for name, declaration in catalog.declarations(kind).items()
     }
-    schema = {"oneOf": [model.model_json_schema() for model in known.values()]}
-    return Annotated[Any, BeforeValidator(check), WithJsonSchema(schema)]
+    return GenericAlias(tuple, (Annotated[Any, BeforeValidator(check)], ...))
 
 
 class Document(Entry):
@@ -319,11 +330,12 @@ class Document(Entry):
         for one in ids:
             if ids.count(one) > 1:
                 raise ValueError(f"subject {one!r} stands twice; expected one [[subject]] each")
-        for table in (*self.scan, *self.exclude):
-            if table.subject not in ids:
+        named = [("scan", scan.subject) for scan in self.scan]
+        named += [("exclude", out.subject) for out in self.exclude]
+        for table, subject in named:
+            if subject not in ids:
                 raise ValueError(
-                    f"{type(table).__name__.removesuffix('Entry').lower()} names subject "
-                    f"{table.subject!r}; expected one of {', '.join(ids)}"
+                    f"{table} names subject {subject!r}; expected one of {', '.join(ids)}"
                 )
         for scan in self.scan:
             if scan.modality not in catalog.declarations("modalities"):
@@ -334,19 +346,27 @@ class Document(Entry):
 
 def document_model() -> type[Document]:
     """The whole document, with the metrics and comparisons that are declared at this moment."""
-    measure = _asked("metrics", "metric")
-    compare = _asked("comparisons", "method")
-    return create_model(
-        "Study",
-        __base__=Document,
-        measure=(tuple[measure, ...], Field(min_length=1)),
-        compare=(tuple[compare, ...], ()),
-    )
+    fields: dict[str, Any] = {
+        "measure": (_asked("metrics", "metric"), Field(min_length=1)),
+        "compare": (_asked("comparisons", "method"), ()),
+    }
+    return create_model("Study", __base__=Document, **fields)
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the study file, for editors."""
-    return document_model().model_json_schema(by_alias=True)
+    schema = document_model().model_json_schema(by_alias=True)
+    for field, kind, key in (
+        ("measure", "metrics", "metric"),
+        ("compare", "comparisons", "method"),
+    ):
+        models = [options_model(one, key) for one in catalog.declarations(kind).values()]
+        _, defined = models_json_schema([(model, "validation") for model in models])
+        schema["$defs"] |= defined.get("$defs", {})
+        schema["properties"][field]["items"] = {
+            "oneOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in models]
+        }
+    return schema
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -421,9 +441,13 @@ def _migrate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
 def _explain(error: ValidationError, path: Path) -> str:
     """Every fault of a document: the key, what was found, what was expected."""
     lines = []
-    for fault in error.errors(include_url=False):
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        place = fault["loc"]
+        if any(one["loc"][: len(place)] == place and one["loc"] != place for one in faults):
+            continue  # a list counted as too short because its members are at fault
         key = "".join(
-            f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]
+            f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place
         ).lstrip(".")
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":

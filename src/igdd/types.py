@@ -274,13 +274,34 @@ class Regions:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Modes:
+    """Independent ways in which sampling can be off: what one standard deviation of each does.
+
+    values  (mode, region, time): change of every mean, in the curves' unit
+    volume  (mode, region): change of every volume in mL, so that mean and volume stay correlated
+    """
+
+    values: np.ndarray
+    volume: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 3 or self.volume.shape != self.values.shape[:2]:
+            raise InputError(
+                f"modes have shapes {self.values.shape} and {self.volume.shape}; "
+                "expected (mode, region, time) and (mode, region)"
+            )
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Curves:
     """Mean of a quantity in each region and frame.
 
     values      (region, time)
-    covariance  (time, region, region): random part; NaN where noise is unknown
+    covariance  (time, region, region): image noise; NaN where noise is unknown
     volume      (region,) in mL, and its standard deviation `volume_sd`
     scale_cv    relative standard deviation shared by all rows of the scan
+    modes       systematic parts (borders, point spread, non-uniformity), or None if there are none
     """
 
     values: np.ndarray
@@ -297,6 +318,7 @@ class Curves:
     scale_cv: float = 0.0
     flags: tuple[tuple[str, ...], ...] = ()
     source: str = ""
+    modes: Modes | None = None
 
     def __post_init__(self) -> None:
         regions, times = len(self.names), self.frames.start.size
@@ -309,15 +331,40 @@ class Curves:
             )
         if self.volume.shape != (regions,) or self.volume_sd.shape != (regions,):
             raise InputError(f"volumes must have shape {(regions,)}")
+        if self.modes is not None and self.modes.values.shape[1:] != (regions, times):
+            raise InputError(f"modes must be of {regions} regions and {times} frames")
         if not self.flags:
             object.__setattr__(self, "flags", ((),) * regions)
         freeze(self)
+
+    def mean_covariance(self, time: int) -> np.ndarray:
+        """Covariance (region, region) of the means of a frame: noise, where known, and modes."""
+        noise = np.nan_to_num(self.covariance[time], nan=0.0)
+        if self.modes is None:
+            return noise
+        change = self.modes.values[:, :, time]
+        return np.asarray(noise + change.T @ change)
+
+    def amount_covariance(self, time: int) -> np.ndarray:
+        """Covariance (region, region) of mean times volume in a frame: noise, where known, and
+        modes. A border drawn too wide lowers the mean and raises the volume, so that the amount
+        is better known than either."""
+        noise = np.nan_to_num(self.covariance[time], nan=0.0) * np.outer(self.volume, self.volume)
+        if self.modes is None:
+            own = np.nan_to_num(self.values[:, time] * self.volume_sd, nan=0.0)
+            return np.asarray(noise + np.diag(own**2))
+        change = self.modes.values[:, :, time] * self.volume
+        change = change + self.modes.volume * self.values[:, time]
+        return np.asarray(noise + change.T @ change)
 
     def estimate(self, region: int, time: int) -> Estimate:
         """Concentration of a region in a frame, with its random and shared uncertainty."""
         value = float(self.values[region, time])
         shared = abs(value) * self.scale_cv
-        random = float(np.sqrt(self.covariance[time, region, region]))
+        variance = float(self.covariance[time, region, region])
+        if self.modes is not None:
+            variance += float(np.sum(self.modes.values[:, region, time] ** 2))
+        random = float(np.sqrt(variance))
         return Estimate(value=value, sd=float(np.hypot(random, shared)), sd_shared=shared)
 
 

@@ -1,0 +1,201 @@
+"""PET-BIDS blood: samples of a manual or automatic recording, in s and Bq/mL.
+
+The TSV holds the columns, the JSON beside it (or inherited) their units: without a unit a column is
+an error. Time is what the JSON says, by PET-BIDS since the TimeZero of `_pet.json`. PET-BIDS does
+not record whether blood is corrected for decay; that stays a fact of the study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from igdd import units
+from igdd.declare import Reader
+from igdd.errors import InputError, UnitsError
+from igdd.io import bounded, sidecar, tables
+from igdd.types import freeze
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ACTIVITIES = {"plasma_radioactivity": "PlasmaAvail", "whole_blood_radioactivity": "WholeBloodAvail"}
+FRACTIONS = (
+    "metabolite_parent_fraction", "metabolite_polar_fraction", "metabolite_lipophilic_fraction",
+    "hplc_recovery_fractions",
+)  # fmt: skip
+# Words by which sidecars say that a fraction has no unit.
+NO_UNIT = ("arbitrary", "unitless", "fraction", "n/a", "none", "")
+# Counting noise carries a fraction a little past its ends; a percentage goes much farther.
+FRACTION_RANGE = (-0.1, 1.1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Blood:
+    """Blood samples: `time` (n,) in s since the recording's time zero, ascending.
+
+    plasma, whole_blood   (n,) Bq/mL, NaN where a sample was not measured, or None: no such column
+    fractions             column name -> (n,) share of the plasma activity, 0..1, NaN as above
+    dispersion_corrected  as the sidecar says, or None
+    haematocrit, plasma_free_fraction  shares, or None
+    method                how metabolites were measured, in the sidecar's words
+    unread                columns of the file that PET-BIDS does not name
+    """
+
+    time: np.ndarray
+    plasma: np.ndarray | None = None
+    whole_blood: np.ndarray | None = None
+    fractions: Mapping[str, np.ndarray]
+    sampling: str = ""
+    dispersion_corrected: bool | None = None
+    haematocrit: float | None = None
+    plasma_free_fraction: float | None = None
+    method: str = ""
+    unread: tuple[str, ...] = ()
+    source: str = ""
+    files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.time.ndim != 1 or not self.time.size or not np.isfinite(self.time).all():
+            raise InputError(f"{self.source}: expected a finite time for each of >= 1 samples")
+        if not (np.diff(self.time) > 0).all():
+            first = int(np.argmin(np.diff(self.time) > 0))
+            raise InputError(
+                f"{self.source}: sample {first + 2} is at {self.time[first + 1]:g} s, not after "
+                f"sample {first + 1} at {self.time[first]:g} s; expected ascending times"
+            )
+        for name, values in (("plasma", self.plasma), ("whole blood", self.whole_blood)):
+            if values is not None and values.shape != self.time.shape:
+                raise InputError(
+                    f"{self.source}: {name} has {values.size} values for {self.time.size} times"
+                )
+        freeze(self)
+
+    @property
+    def parent_fraction(self) -> np.ndarray | None:
+        """Share of plasma activity that is the unchanged tracer (n,), or None."""
+        return self.fractions.get("metabolite_parent_fraction")
+
+
+def sniff(path: Path) -> bool:
+    """Whether a path is named as PET-BIDS names blood recordings."""
+    return Path(path).name.lower().endswith("_blood.tsv")
+
+
+def read(path: Path, facts: Path | None = None) -> Blood:
+    """Blood of a `_blood.tsv` with its JSON, which may also be named by `facts`."""
+    path = Path(path)
+    if facts is None:
+        merged, files = sidecar.read_sidecar(path)
+    else:
+        merged, files = bounded.read_json(facts), (Path(facts),)
+    if not files:
+        raise InputError(
+            f"{path}: has no JSON beside it; expected {path.stem}.json with each column's Units"
+        )
+    table = tables.read_table(path)
+    if "time" not in table:
+        raise InputError(
+            f"{path}: has the columns {', '.join(map(str, table.columns))[:200]}; expected 'time'"
+        )
+    where = str(path)
+    activity = {
+        name: _column(table, name, "Bq/mL", merged, where) for name in ACTIVITIES if name in table
+    }
+    # a JSON of its own that promises a column speaks of this file; a shared one of its siblings
+    own = any(file.stem == path.stem for file in files)
+    for name, key in ACTIVITIES.items():
+        if _flag(merged, key, where) and name not in activity and own:
+            raise InputError(f"{path}: its JSON says {key}, but there is no column {name}")
+    known = ("time", *ACTIVITIES, *FRACTIONS)
+    return Blood(
+        time=_column(table, "time", "s", merged, where),
+        plasma=activity.get("plasma_radioactivity"),
+        whole_blood=activity.get("whole_blood_radioactivity"),
+        fractions={n: _fraction(table, n, merged, where) for n in FRACTIONS if n in table},
+        sampling=_sampling(path),
+        dispersion_corrected=_flag(merged, "DispersionCorrected", where),
+        haematocrit=_share(merged, "Haematocrit", where),
+        plasma_free_fraction=_share(merged, "PlasmaFreeFraction", where),
+        method=str(merged.get("MetaboliteMethod", ""))[:200],
+        unread=tuple(str(name) for name in table.columns if name not in known),
+        source=where,
+        files=(where, *map(str, files)),
+    )
+
+
+def _sampling(path: Path) -> str:
+    named = sidecar.entities(path.stem)
+    return named[0].get("recording", "") if named else ""
+
+
+def _unit(name: str, facts: Mapping[str, Any], where: str) -> str:
+    described = facts.get(name)
+    unit = described.get("Units") if isinstance(described, Mapping) else None
+    if not isinstance(unit, str):
+        raise UnitsError(
+            f"{where}: column {name} has no unit in the JSON; expected "
+            f'"{name}": {{"Units": ...}} such as "s" or "kBq/mL"'
+        )
+    return unit
+
+
+def _column(
+    table: pd.DataFrame, name: str, wished: str, facts: Mapping[str, Any], where: str
+) -> np.ndarray:
+    unit = _unit(name, facts, where)
+    try:
+        factor = units.factor(unit, wished)
+    except UnitsError as error:
+        raise UnitsError(f"{where}: column {name}: {error}") from error
+    return tables.numbers(table, name, where) * factor
+
+
+def _fraction(table: pd.DataFrame, name: str, facts: Mapping[str, Any], where: str) -> np.ndarray:
+    if _unit(name, facts, where).strip().lower() in NO_UNIT:
+        values = tables.numbers(table, name, where)
+    else:
+        values = _column(table, name, "1", facts, where)
+    low, high = FRACTION_RANGE
+    if (outside := (values < low) | (values > high)).any():
+        raise InputError(
+            f"{where}: column {name} holds {values[outside][0]:g}; expected shares from 0 to 1; "
+            'if it is in per cent, its JSON must say "Units": "%"'
+        )
+    return values
+
+
+def _flag(facts: Mapping[str, Any], key: str, where: str) -> bool | None:
+    """A yes or no; some converters write it as text."""
+    value = facts.get(key)
+    if value is None or isinstance(value, bool):
+        return value
+    words = {"true": True, "false": False}
+    if not isinstance(value, str) or value.lower() not in words:
+        raise InputError(f"{where}: {key} is {str(value)[:40]!r}; expected true or false")
+    return words[value.lower()]
+
+
+def _share(facts: Mapping[str, Any], key: str, where: str) -> float | None:
+    value = facts.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InputError(f"{where}: {key} is {str(value)[:40]!r}; expected a share from 0 to 1")
+    return float(value)
+
+
+READERS = (
+    Reader(
+        name="pet_bids_blood",
+        gives="table",
+        sniff=sniff,
+        read=read,
+        help="PET-BIDS blood recording: TSV of samples and its JSON",
+        reference="https://bids-specification.readthedocs.io, PET, blood recording data",
+    ),
+)

@@ -1,0 +1,301 @@
+"""One DICOM slice in one file: its header, and its stored values without a copy where possible.
+
+Bounded: a size is believed only if the file is as long, nothing is inflated, nesting is limited.
+What a hostile or broken file can make pydicom raise or warn of ends here.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from igdd.errors import InputError
+from igdd.headers import BROKEN, label, number, text
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+# A slice of 4096 x 4096 in 32 bits is 64 MiB; headers add a few hundred kB.
+SLICE_LIMIT = 64 * 2**20
+FILE_LIMIT = 2 * SLICE_LIMIT
+# File meta information is a few hundred bytes.
+META_LIMIT = 4096
+# Real headers nest four or five deep.
+DEPTH_LIMIT = 32
+# Sequences of fewer bytes cannot nest deeply enough to harm.
+LONG_SEQUENCE = 4096
+PIXELS = 0x7FE00010
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+UNCOMPRESSED = {
+    "1.2.840.10008.1.2": "<",
+    "1.2.840.10008.1.2.1": "<",
+    "1.2.840.10008.1.2.2": ">",
+}
+DIRECTORY = "1.2.840.10008.1.3.10"
+# First elements of an object written without preamble: file meta, or group 8.
+BARE_STARTS = {bytes((group, 0, element, 0)) for group, element in (
+    (2, 0), (2, 1), (8, 0), (8, 1), (8, 5), (8, 8), (8, 0x12), (8, 0x16), (8, 0x18),
+)}  # fmt: skip
+LAYOUT = (
+    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation", "NumberOfFrames",
+)  # fmt: skip
+FAILURES = (*BROKEN, MemoryError, OSError, RuntimeError)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slice:
+    """Header without pixels, the file it is from, and stored values (row, column) or None."""
+
+    header: Dataset
+    path: Path
+    stored: np.ndarray | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the pixels of a slice lie in the file."""
+
+    rows: int
+    columns: int
+    kind: np.dtype[Any]
+    unused: int
+    compressed: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the stored values."""
+        return self.rows * self.columns * self.kind.itemsize
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file starts as DICOM does, with or without its preamble."""
+    try:
+        with path.open("rb") as stream:
+            return _starts_as_dicom(stream.read(132))
+    except OSError:
+        return False
+
+
+def read_header(path: Path) -> Slice | None:
+    """A file's header without pixels; None if it is no DICOM object, or a directory of them."""
+    with _opened(path) as stream:
+        if not _starts_as_dicom(stream.read(132)):
+            return None
+        _refuse_deflated(stream, path)
+        header = _parsed(stream, path, stop_before_pixels=True)
+    return None if _is_directory(header) else Slice(header=header, path=path)
+
+
+def read_slice(
+    path: Path, wanted: tuple[str, ...], layouts: dict[tuple[Any, ...], Layout]
+) -> Slice | None:
+    """A file's header and stored values; None if it is no DICOM image of a wanted SOP class.
+
+    `layouts` remembers what slices of the same form have been found to be.
+    """
+    with _opened(path) as stream:
+        if not _starts_as_dicom(stream.read(132)):
+            return None
+        _refuse_deflated(stream, path)
+        header = _parsed(io.BytesIO(stream.read()), path)
+    kind = text(header, "SOPClassUID") or ""
+    if _is_directory(header) or kind not in wanted:
+        return None
+    layout = _layout(header, path, layouts)
+    stored, flags = (
+        _compressed(header, layout, path) if layout.compressed else _plain(header, layout, path)
+    )
+    del header[PIXELS]
+    return Slice(header=header, path=path, stored=stored, flags=flags)
+
+
+def _starts_as_dicom(head: bytes) -> bool:
+    return head[128:132] == b"DICM" or head[:4] in BARE_STARTS
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        size = path.stat().st_size
+        if size > FILE_LIMIT:
+            raise InputError(
+                f"{path}: the file has {size:.3g} bytes; expected one slice, at most "
+                f"{FILE_LIMIT:.3g}; multi-frame objects are not read as a series"
+            )
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}); expected a file") from error
+
+
+def _refuse_deflated(stream: BinaryIO, path: Path) -> None:
+    """Refuse the deflated transfer syntax, whose size nobody knows; rewind the stream."""
+    stream.seek(0)
+    head = stream.read(META_LIMIT)
+    if not _meta_ends(head):  # no ordinary file meta: look everywhere
+        head += stream.read()
+    if DEFLATED in head:
+        raise InputError(
+            f"{path}: transfer syntax Deflated Explicit VR; expected one that does not hide its "
+            "size; convert it, e.g. with dcmconv +te"
+        )
+    stream.seek(0)
+
+
+def _meta_ends(head: bytes) -> bool:
+    """Whether the file meta information is well formed and ends within the head."""
+    place = 132 if head[128:132] == b"DICM" else 0
+    while place + 8 <= len(head):
+        group, _, kind, length = struct.unpack_from("<HH2sH", head, place)
+        if group != 2:
+            return True
+        if not kind.isalpha():
+            return False
+        place += 8
+        if kind in (b"OB", b"OW", b"UN", b"SQ", b"UT"):
+            if place + 4 > len(head):
+                return False
+            (length,) = struct.unpack_from("<I", head, place)
+            place += 4
+        place += length
+    return False
+
+
+def _parsed(stream: BinaryIO, path: Path, stop_before_pixels: bool = False) -> Dataset:
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        header = dcmread(stream, stop_before_pixels=stop_before_pixels, force=True)
+        _check_depth(header, path)
+    except (*FAILURES, InvalidDicomError) as error:
+        raise InputError(
+            f"{path}: cannot be read as DICOM ({type(error).__name__}); expected a whole, "
+            "undamaged file"
+        ) from error
+    return header
+
+
+def _check_depth(header: Dataset, path: Path) -> None:
+    """Refuse deep nesting, one level at a time: pydicom reads sequences of known length lazily."""
+    waiting = [(header, 0)]
+    while waiting:
+        level, depth = waiting.pop()
+        if depth > DEPTH_LIMIT:
+            raise InputError(
+                f"{path}: sequences nest more than {DEPTH_LIMIT} deep; expected a few levels"
+            )
+        for tag in level.keys():  # noqa: SIM118 (iterating a Dataset converts every element)
+            element = level.get_item(tag)
+            raw = getattr(element, "value", None)
+            if element is None or element.VR != "SQ":
+                continue
+            if isinstance(raw, bytes) and len(raw) < LONG_SEQUENCE:
+                continue
+            waiting += [(item, depth + 1) for item in level[tag].value or ()]
+
+
+def _is_directory(header: Dataset) -> bool:
+    meta = getattr(header, "file_meta", None)
+    stated = meta.get("MediaStorageSOPClassUID") if meta is not None else None
+    return stated == DIRECTORY or "DirectoryRecordSequence" in header
+
+
+def _layout(header: Dataset, path: Path, layouts: dict[tuple[Any, ...], Layout]) -> Layout:
+    meta = getattr(header, "file_meta", None)
+    syntax = str(meta.get("TransferSyntaxUID", "") if meta is not None else "")
+    key = (syntax, *(raw(header, keyword) for keyword in LAYOUT))
+    if key not in layouts:
+        layouts[key] = _described(header, path, syntax or "1.2.840.10008.1.2")
+    return layouts[key]
+
+
+def raw(header: Dataset, keyword: str) -> Any:
+    """An element as it stands in the file, without converting it: equal bytes are equal values."""
+    from igdd.headers import tag_of
+
+    element = header.get_item(tag_of(keyword)) if tag_of(keyword) in header else None
+    value = getattr(element, "value", None)
+    return value if isinstance(value, bytes | None) else str(value)
+
+
+def _described(header: Dataset, path: Path, syntax: str) -> Layout:
+    found = {keyword: number(header, keyword) for keyword in LAYOUT}
+    if PIXELS not in header:
+        raise InputError(f"{path}: PixelData (7FE0,0010) is missing; the file may be truncated")
+    for keyword in ("Rows", "Columns", "BitsAllocated", "PixelRepresentation"):
+        if found[keyword] is None:
+            raise InputError(f"{path}: {label(keyword)} is missing; expected it in an image")
+    if (found["NumberOfFrames"] or 1) > 1:
+        raise InputError(
+            f"{path}: {label('NumberOfFrames')} is {found['NumberOfFrames']:g}; expected one slice "
+            "in a file; enhanced and multi-frame objects are not read as a series yet"
+        )
+    rows, columns = int(found["Rows"] or 0), int(found["Columns"] or 0)
+    bits, signed = int(found["BitsAllocated"] or 0), found["PixelRepresentation"]
+    stored = int(bits if found["BitsStored"] is None else found["BitsStored"])
+    high = stored - 1 if found["HighBit"] is None else found["HighBit"]
+    samples = 1 if found["SamplesPerPixel"] is None else found["SamplesPerPixel"]
+    sound = bits in (8, 16, 32) and signed in (0, 1) and samples == 1 and rows > 0 < columns
+    if not (sound and 0 < stored <= bits and high == stored - 1):
+        raise InputError(
+            f"{path}: {rows} x {columns} pixels, {samples:g} samples of {stored} in {bits} bits, "
+            f"high bit {high:g}; expected one sample of 8, 16 or 32 bits, high bit last"
+        )
+    order = UNCOMPRESSED.get(syntax, "<")
+    layout = Layout(
+        rows=rows,
+        columns=columns,
+        kind=np.dtype(f"{order}{'i' if signed else 'u'}{bits // 8}"),
+        unused=bits - stored,
+        compressed=syntax not in UNCOMPRESSED,
+    )
+    if layout.size > SLICE_LIMIT:
+        raise InputError(
+            f"{path}: {rows} x {columns} pixels claim {layout.size:.3g} bytes; expected at most "
+            f"{SLICE_LIMIT:.3g} in one slice"
+        )
+    return layout
+
+
+def _plain(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Stored values of an uncompressed slice: a view of the file's bytes."""
+    element = header.get_item(PIXELS)
+    content = getattr(element, "value", None)
+    if not isinstance(content, bytes) or len(content) < layout.size:
+        held = len(content) if isinstance(content, bytes) else 0
+        raise InputError(
+            f"{path}: PixelData (7FE0,0010) holds {held} bytes; expected {layout.size} for "
+            f"{layout.rows} x {layout.columns} pixels; the file is truncated"
+        )
+    # One byte of padding makes a length even; more than that contradicts the header.
+    flags = ("header_warning",) if len(content) > layout.size + 1 else ()
+    pixels = np.frombuffer(content, layout.kind, layout.rows * layout.columns)
+    if layout.unused:  # overlays or padding may lie in the high bits
+        pixels = (pixels << layout.unused) >> layout.unused
+    return pixels.reshape(layout.rows, layout.columns), flags
+
+
+def _compressed(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Stored values of a compressed slice, by whichever of pydicom's decoders is installed."""
+    from pydicom.pixels import pixel_array
+
+    try:
+        pixels = np.asarray(pixel_array(header, raw=True))
+    except FAILURES as error:
+        raise InputError(
+            f"{path}: the compressed pixels cannot be decoded ({type(error).__name__}: "
+            f"{str(error)[:200]}); expected a syntax that pydicom can decode; convert it, e.g. with "
+            "dcmdjpeg"
+        ) from error
+    if pixels.shape != (layout.rows, layout.columns):
+        raise InputError(
+            f"{path}: the decoded pixels have shape {pixels.shape}; expected "
+            f"{(layout.rows, layout.columns)}"
+        )
+    return pixels, ()

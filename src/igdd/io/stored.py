@@ -1,0 +1,119 @@
+"""A session's result on disk: rows, pictures and sentences, whole or absent.
+
+A folder with `session.json` (key, inputs, methods, kinds, pictures' titles), `measurements.parquet`
+and `panels.npz`. It is written under a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from igdd.types import Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredSession:
+    """What a session leaves for the study: rows, pictures, sentences, the hashes of its inputs."""
+
+    measurements: pd.DataFrame
+    panels: tuple[Panel, ...]
+    methods: tuple[str, ...]
+    kinds: Mapping[str, str]
+    inputs: Mapping[str, str]
+
+
+def store(folder: Path, key: str, session: StoredSession) -> None:
+    """Write a session's result; `key` says of which plan, inputs and versions it is."""
+    draft = folder.parent / f".{folder.name}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    session.measurements.to_parquet(draft / "measurements.parquet", index=False)
+    arrays: dict[str, np.ndarray] = {}
+    titles = [_describe(number, panel, arrays) for number, panel in enumerate(session.panels)]
+    with (draft / "panels.npz").open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+    header = {
+        "key": key,
+        "inputs": dict(session.inputs),
+        "methods": list(session.methods),
+        "kinds": dict(session.kinds),
+        "panels": titles,
+    }
+    (draft / "session.json").write_text(json.dumps(header, sort_keys=True), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+
+
+def stored_key(folder: Path) -> str | None:
+    """The key of a stored session, or None where there is none that can be read."""
+    try:
+        header = json.loads((folder / "session.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return header.get("key") if isinstance(header, dict) else None
+
+
+def load(folder: Path) -> StoredSession:
+    """A stored session."""
+    import pandas as pd
+
+    header = json.loads((folder / "session.json").read_text(encoding="utf-8"))
+    with np.load(folder / "panels.npz", allow_pickle=False) as arrays:
+        panels = tuple(
+            _panel(number, title, arrays) for number, title in enumerate(header["panels"])
+        )
+    return StoredSession(
+        measurements=pd.read_parquet(folder / "measurements.parquet"),
+        panels=panels,
+        methods=tuple(header["methods"]),
+        kinds=header["kinds"],
+        inputs=header["inputs"],
+    )
+
+
+def _describe(number: int, panel: Panel, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What is said of a panel; its numbers go into `arrays`, outlines at a bit for each pixel."""
+    arrays[f"{number}_pixels"] = panel.pixels
+    if panel.under is not None:
+        arrays[f"{number}_under"] = panel.under
+    names = sorted(panel.outlines)
+    for order, name in enumerate(names):
+        arrays[f"{number}_outline_{order}"] = np.packbits(panel.outlines[name], axis=1)
+    return {
+        "subject": panel.subject,
+        "session": panel.session,
+        "kind": panel.kind,
+        "title": panel.title,
+        "spacing": list(panel.spacing),
+        "quantity": panel.quantity,
+        "unit": panel.unit,
+        "kinds": dict(panel.kinds),
+        "outlines": names,
+        "columns": panel.pixels.shape[1],
+    }
+
+
+def _panel(number: int, title: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Panel:
+    columns = title.pop("columns")
+    outlines = {
+        name: np.unpackbits(arrays[f"{number}_outline_{order}"], axis=1, count=columns).astype(bool)
+        for order, name in enumerate(title.pop("outlines"))
+    }
+    under = f"{number}_under"
+    return Panel(
+        **{**title, "spacing": tuple(title["spacing"])},
+        outlines=outlines,
+        pixels=arrays[f"{number}_pixels"],
+        under=arrays.get(under),
+    )

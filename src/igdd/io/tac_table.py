@@ -1,0 +1,196 @@
+"""Tables of time-activity curves: one row per frame, its times, and a column for each region.
+
+Read are the forms of PETPrep (frame_start, frame_end), of PMOD (start[seconds], end[kBq/cc]) and
+plain ones (start or frame_start with end or duration). The units of time and of concentration come
+from the caller, from brackets in the header, or from the JSON beside the table, in this order;
+without them the table is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from igdd import units
+from igdd.declare import Reader
+from igdd.errors import InputError, UnitsError
+from igdd.io import bounded, sidecar, tables
+from igdd.types import Curves, Frames, Zero
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STARTS = ("frame_start", "start", "starttime", "start_time")
+ENDS = ("frame_end", "end", "endtime", "end_time")
+DURATIONS = ("frame_duration", "duration")
+# Columns that say nothing about a region.
+MIDDLES = ("frame_mid", "mid", "times", "weights", "frame")
+SUFFIXES = (*tables.SEPARATORS, *tables.WORKBOOKS, ".tac")
+# Clocks of frames are kept to the millisecond, and some tables round to 0.1 s.
+OVERLAP = 0.1
+
+_BRACKET = re.compile(r"(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]+)[\])]")
+
+
+def sniff(path: Path) -> bool:
+    """Whether the first line names a frame's start and its end or duration, and something more."""
+    path = Path(path)
+    if path.suffix.lower() == ".tac":
+        return True
+    if path.suffix.lower() not in tables.SEPARATORS:
+        return False
+    try:
+        line = bounded.read_head(path, 8192).decode("utf-8-sig", "replace").split("\n")[0]
+    except InputError:
+        return False
+    names = {_plain(cell) for cell in re.split("[\t,;]", line)}
+    return bool(names & {*STARTS}) and bool(names & {*ENDS, *DURATIONS}) and len(names) > 2
+
+
+def read(
+    path: Path,
+    unit: str | None = None,
+    time_unit: str | None = None,
+    zero: Zero | None = None,
+) -> Curves:
+    """Curves in Bq/mL over frames in s, one region per column; volume and noise are not known.
+
+    unit, time_unit  of the stored numbers, where the file does not say or says wrongly
+    zero             what the times count from; by default the scan's start, the weaker claim
+    """
+    path = Path(path)
+    table = tables.read_table(path)
+    facts, files = sidecar.read_sidecar(path)
+    columns = {_plain(str(name)): str(name) for name in table.columns}
+    start = _find(columns, STARTS, path)
+    stop = next((columns[name] for name in (*ENDS, *DURATIONS) if name in columns), None)
+    if stop is None:
+        raise InputError(f"{path}: has no frame_end and no frame_duration; expected one of them")
+    seconds = _time_factor(start, stop, facts, time_unit, path)
+    begun = tables.numbers(table, start, str(path)) * seconds
+    ended = tables.numbers(table, stop, str(path)) * seconds
+    duration = ended if _plain(stop) in DURATIONS else ended - begun
+    _check_frames(begun, duration, path)
+    times = {columns[n] for n in (*STARTS, *ENDS, *DURATIONS, *MIDDLES) if n in columns}
+    regions = [str(name) for name in table.columns if name not in times]
+    if not regions:
+        raise InputError(f"{path}: has no column beside the times; expected one per region")
+    values = np.stack([_region(table, name, stop, facts, unit, path) for name in regions])
+    count = len(regions)
+    return Curves(
+        values=values,
+        covariance=np.full((begun.size, count, count), np.nan),
+        volume=np.full(count, np.nan),
+        volume_sd=np.full(count, np.nan),
+        names=tuple(_name(region) for region in regions),
+        kinds=("organ",) * count,
+        frames=Frames(start=begun, duration=duration, zero=zero or Zero(kind="scan_start")),
+        quantity="activity_concentration",
+        unit="Bq/mL",
+        analyte="label",
+        flags=(("noise_unknown",),) * count,
+        source=f"time-activity curves of {path.name}, with {len(files)} JSON",
+    )
+
+
+def _name(header: str) -> str:
+    match = _BRACKET.fullmatch(header)
+    return (match["name"] if match else header).strip()
+
+
+def _plain(header: str) -> str:
+    """Header without its bracket, in lower case."""
+    return _name(header.strip().strip('"')).lower()
+
+
+def _bracket(header: str, wished: str) -> str | None:
+    """The unit in a header's bracket, if it is one of the wished dimension."""
+    match = _BRACKET.fullmatch(header)
+    if match is None:
+        return None
+    try:
+        units.factor(match["unit"], wished)
+    except UnitsError:
+        return None
+    return match["unit"]
+
+
+def _find(columns: Mapping[str, str], names: tuple[str, ...], path: Path) -> str:
+    for name in names:
+        if name in columns:
+            return columns[name]
+    raise InputError(
+        f"{path}: has the columns {', '.join(columns)[:200]}; expected one of {', '.join(names)}"
+    )
+
+
+def _described(facts: Mapping[str, Any], name: str) -> str | None:
+    described = facts.get(name)
+    unit = described.get("Units") if isinstance(described, Mapping) else None
+    return unit if isinstance(unit, str) else None
+
+
+def _time_factor(
+    start: str, stop: str, facts: Mapping[str, Any], given: str | None, path: Path
+) -> float:
+    stated = (_bracket(start, "s"), _bracket(stop, "s"), _described(facts, start))
+    unit = given or next((one for one in stated if one), None)
+    if unit is None:
+        raise UnitsError(
+            f"{path}: nothing says in which unit {start} is; expected a header such as "
+            f'\'{start}[s]\', a JSON with "{start}": {{"Units": "s"}}, or time_unit=\'s\''
+        )
+    return units.factor(unit, "s")
+
+
+def _region(
+    table: pd.DataFrame,
+    name: str,
+    stop: str,
+    facts: Mapping[str, Any],
+    given: str | None,
+    path: Path,
+) -> np.ndarray:
+    # PMOD writes the concentration's unit behind "end"
+    stated = (_bracket(name, "Bq/mL"), _described(facts, name), _bracket(stop, "Bq/mL"))
+    unit = given or next((one for one in (*stated, facts.get("Units")) if one), None)
+    if unit is None:
+        raise UnitsError(
+            f"{path}: nothing says in which unit {name!r} is; expected a header such as "
+            f"'{name}[kBq/mL]', a JSON with \"Units\": \"Bq/mL\", or unit='kBq/mL'"
+        )
+    try:
+        factor = units.factor(unit, "Bq/mL")
+    except UnitsError as error:
+        raise UnitsError(f"{path}: column {name!r}: {error}") from error
+    return tables.numbers(table, name, str(path)) * factor
+
+
+def _check_frames(start: np.ndarray, duration: np.ndarray, path: Path) -> None:
+    if not start.size:
+        raise InputError(f"{path}: holds no frame; expected one row per frame")
+    if not (np.isfinite(start).all() and np.isfinite(duration).all()):
+        raise InputError(f"{path}: a frame has no time; expected its start and its end or duration")
+    late = (start + duration)[:-1] - start[1:]
+    if late.size and late.max() > OVERLAP:
+        frame = int(np.argmax(late))
+        raise InputError(
+            f"{path}: frame {frame + 1} ends {late[frame]:g} s after frame {frame + 2} starts; "
+            "expected frames in order that do not overlap"
+        )
+
+
+READERS = (
+    Reader(
+        name="time_activity_curves",
+        gives="table",
+        sniff=sniff,
+        read=read,
+        help="time-activity curves by region: PETPrep, PMOD .tac, plain CSV, TSV",
+        reference="https://github.com/nipreps/petprep",
+    ),
+)

@@ -1,0 +1,140 @@
+"""Ledger: where all that was given is, and what nobody can account for.
+
+Every row is a percentage of the net activity given, corrected for decay to administration: each
+region, the remainder of the field of view, each place that was collected (up to the frame's middle),
+their total, and what is unaccounted for, 100 minus the total.
+
+* One set of values: those corrected for partial volume, or as imaged where nothing is corrected;
+  never mixed. Both add up to all the activity in the image.
+* What two regions both claim is counted once, in the smaller one.
+* Uncertainty: what borders take from one region they give to the next and noise has its covariance,
+  so both add up over regions with their signs; the calibration scales all of the image together;
+  the dose scales everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from igdd.declare import Metric
+from igdd.errors import StudyError
+from igdd.kernels.partition import cut
+from igdd.metrics.uptake import administered, cv_of, dose_flags
+from igdd.types import Curves, Session, Value
+from igdd.uncertainty import NORMAL_95, Estimate
+
+METRIC = "ledger_percent_id"
+
+
+def ledger(session: Session) -> Iterator[Value]:
+    """Share (%) of the activity given in each region, remainder and collected place; the balance.
+
+    `unaccounted` is flagged where it is more than its uncertainty (95 %) can explain.
+    """
+    curves = session.curves if session.recovered is None else session.recovered
+    given = administered(session, curves)
+    if given is None:
+        raise StudyError(
+            f"subject {session.subject.id}: the ledger needs one administration of known net "
+            "activity; give subject.given.activity, or leave the metric out"
+        )
+    once = _counted_once(session, curves)
+    for time in range(curves.frames.start.size):
+        yield from _balance(session, curves, given, once, time)
+
+
+def _counted_once(session: Session, curves: Curves) -> np.ndarray:
+    """Matrix (region, region) from amounts of regions as drawn to amounts counted once."""
+    count = len(curves.names)
+    drawn = np.eye(count)
+    if session.regions is not None and session.regions.names == curves.names[:-1]:
+        _, shares = cut(session.regions.weights)
+        drawn[:-1, :-1] = shares
+    return np.asarray(np.linalg.inv(drawn))
+
+
+def _balance(
+    session: Session, curves: Curves, given: Estimate, once: np.ndarray, time: int
+) -> Iterator[Value]:
+    percent = 100 / given.value
+    dose_cv = cv_of(given)
+    flags = dose_flags(given)
+    moment = float(curves.frames.middle[time])
+
+    def value(place: str, estimate: Estimate, own: tuple[str, ...], method: str) -> Value:
+        return Value(
+            region=place,
+            metric=METRIC,
+            estimate=estimate,
+            unit="%",
+            time=moment,
+            analyte=curves.analyte,
+            flags=(*own, *flags),
+            method=method,
+        )
+
+    held = np.where(curves.volume > 0, curves.values[:, time] * curves.volume, 0.0)
+    # A region that is not a number must not reach those it shares nothing with (0 * NaN).
+    amounts = percent * np.where(once == 0, 0.0, once * held).sum(axis=1)
+    covariance = percent**2 * once @ curves.amount_covariance(time) @ once.T
+    for n, name in enumerate(curves.names):
+        sd = float(np.sqrt(max(covariance[n, n], 0.0)))
+        scaled = abs(amounts[n]) * float(np.hypot(curves.scale_cv, dose_cv))
+        shown = _estimate(float(amounts[n]) if curves.volume[n] > 0 else np.nan, sd, scaled)
+        shared = np.abs(once[n] - np.eye(len(once))[n]).max() > 0
+        own = (*curves.flags[n], *(("overlap_counted_once",) if shared else ()))
+        yield value(name, shown, own, curves.source.rstrip(".") or "as imaged")
+    collected = _collected(session, percent, moment)
+    for place, part in collected.items():
+        scaled = abs(part.value) * dose_cv
+        yield value(place, _estimate(part.value, part.sd, scaled), (), "collected")
+
+    imaged = float(amounts.sum())
+    total = imaged + sum(part.value for part in collected.values())
+    variance = max(float(covariance.sum()), 0.0) + sum(p.sd**2 for p in collected.values())
+    scaled = float(np.hypot(imaged * curves.scale_cv, total * dose_cv))
+    sum_of_all = _estimate(total, float(np.sqrt(variance)), scaled)
+    unknown = tuple({flag for own in curves.flags for flag in own if flag == "noise_unknown"})
+    yield value("total", sum_of_all, unknown, "sum of all places")
+    missing = _estimate(100 - total, float(np.sqrt(variance)), scaled)
+    open_ = abs(missing.value) > NORMAL_95 * missing.sd
+    own = (*unknown, "unaccounted") if open_ else unknown
+    yield value("unaccounted", missing, own, "100 % minus the total")
+
+
+def _estimate(value: float, random: float, shared: float) -> Estimate:
+    if not np.isfinite(value):
+        return Estimate(value=float("nan"))
+    return Estimate(value=value, sd=float(np.hypot(random, shared)), sd_shared=shared)
+
+
+def _collected(session: Session, percent: float, moment: float) -> dict[str, Estimate]:
+    """Share (%) of each collected place, portions complete by `moment` (s) added up.
+
+    A place of which nothing is complete yet is not known to be empty: absent.
+    """
+    found: dict[str, list[Estimate]] = {}
+    for item in session.collected:
+        if item.time <= moment:
+            found.setdefault(item.place, []).append(item.activity)
+    return {
+        place: Estimate(
+            value=percent * sum(part.value for part in parts),
+            sd=percent * float(np.sqrt(sum(part.sd**2 for part in parts))),
+        )
+        for place, parts in sorted(found.items())
+    }
+
+
+METRICS = (
+    Metric(
+        "ledger",
+        ledger,
+        level="session",
+        gives=((METRIC, "%"),),
+        question="Q1",
+        reference="JCGM 100:2008, 5.2 (correlated input quantities)",
+    ),
+)

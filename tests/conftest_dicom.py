@@ -1,0 +1,93 @@
+"""Headers, lattices and hostile bytes for tests of DICOM readers."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread
+
+from igdd.types import Grid
+
+FLIP = np.array([-1.0, -1.0, 1.0])
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def tilted() -> Grid:
+    """An oblique lattice with unequal steps, as a head holder or a gantry makes it."""
+    a, b = np.radians(11), np.radians(-7)
+    turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]]) @ np.array(
+        [[np.cos(b), -np.sin(b), 0], [np.sin(b), np.cos(b), 0], [0, 0, 1]]
+    )
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([-1.7, -2.2, 3.1])
+    affine[:3, 3] = [31.0, -12.5, 77.0]
+    return Grid(shape=(9, 8, 6), affine=affine)
+
+
+def image_headers(grid: Grid, series: str = "1.2.3.1") -> list[Dataset]:
+    """Headers of the slices of an image on a grid, as a scanner would write them."""
+    headers = []
+    cosines = (grid.affine[:3, :2] / grid.spacing[:2]).T * FLIP
+    for k in range(grid.shape[2]):
+        header = Dataset()
+        header.SOPClassUID = CT_IMAGE
+        header.SOPInstanceUID = f"{series}.{k + 1}"
+        header.SeriesInstanceUID = series
+        header.StudyInstanceUID = "1.2.3"
+        header.FrameOfReferenceUID = "1.2.3.9"
+        header.Modality = "CT"
+        header.PatientName, header.PatientID = "Phantom^A", "A"
+        header.PatientBirthDate, header.PatientSex = "", "O"
+        header.StudyDate, header.StudyTime, header.StudyID = "20260501", "120000", "1"
+        header.AccessionNumber, header.ReferringPhysicianName = "", ""
+        header.Columns, header.Rows = grid.shape[:2]
+        header.PixelSpacing = [f"{grid.spacing[1]:.10g}", f"{grid.spacing[0]:.10g}"]
+        header.SliceThickness = f"{grid.spacing[2]:.10g}"
+        header.ImageOrientationPatient = [f"{x:.10f}" for x in cosines.ravel()]
+        place = grid.world(np.array([0.0, 0.0, k])) * FLIP
+        header.ImagePositionPatient = [f"{x:.8f}" for x in place]
+        headers.append(header)
+    return headers
+
+
+def read_headers(folder: Path) -> list[Dataset]:
+    """Headers of the DICOM files of a folder, without pixels."""
+    return [dcmread(path, stop_before_pixels=True) for path in sorted(folder.iterdir())]
+
+
+def grid_of(headers: list[Dataset]) -> Grid:
+    """The lattice of the slices of one series, straight from the standard's equation C.7.6.2.1-1."""
+    cosines = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
+    normal = np.cross(*cosines)
+    places = np.array([header.ImagePositionPatient for header in headers], float)
+    places = places[np.argsort(places @ normal)]
+    affine = np.eye(4)
+    affine[:3, 0] = cosines[0] * float(headers[0].PixelSpacing[1]) * FLIP
+    affine[:3, 1] = cosines[1] * float(headers[0].PixelSpacing[0]) * FLIP
+    affine[:3, 2] = (places[-1] - places[0]) / (len(places) - 1) * FLIP
+    affine[:3, 3] = places[0] * FLIP
+    return Grid(shape=(headers[0].Columns, headers[0].Rows, len(headers)), affine=affine)
+
+
+def deep_sequence(sop_class: str, depth: int, explicit: bool) -> bytes:
+    """A DICOM file whose one sequence holds a sequence, `depth` times over, in stated lengths or
+    in lengths left open."""
+
+    def meta(element: int, value: bytes) -> bytes:
+        value += b"\0" * (len(value) % 2)
+        return struct.pack("<HH2sH", 2, element, b"UI", len(value)) + value
+
+    group = meta(2, sop_class.encode()) + meta(3, b"1.2.3") + meta(0x10, b"1.2.840.10008.1.2.1")
+    head = bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group
+    tag = struct.pack("<HH2sH", 0x5200, 0x9230, b"SQ", 0)
+    body = b""
+    if not explicit:
+        start = tag + b"\xff" * 4 + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+        end = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+        return head + start * depth + end * depth
+    lengths = [20 * level for level in range(depth)]
+    for inner in reversed(lengths):
+        body += tag + struct.pack("<IHHI", inner + 8, 0xFFFE, 0xE000, inner)
+    return head + body

@@ -58,7 +58,7 @@ def read_headers(folder: Path) -> list[Dataset]:
 
 
 def grid_of(headers: list[Dataset]) -> Grid:
-    """The lattice of the slices of one series, straight from the standard's equation C.7.6.2.1-1."""
+    """The lattice of the slices of one series, by the standard's equation C.7.6.2.1-1."""
     cosines = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
     normal = np.cross(*cosines)
     places = np.array([header.ImagePositionPatient for header in headers], float)

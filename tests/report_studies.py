@@ -376,10 +376,10 @@ def hostile() -> Results:
     panel = Panel(
         subject=HOSTILE[3], session=HOSTILE[1], kind="slice", title=HOSTILE[2],
         pixels=np.ones((8, 8), np.float32), spacing=(1.0, 1.0), quantity=HOSTILE[2],
-        unit=HOSTILE[2], outlines={name: mask for name in HOSTILE},
+        unit=HOSTILE[2], outlines=dict.fromkeys(HOSTILE, mask),
         kinds=dict.fromkeys(HOSTILE, "lesion"),
     )  # fmt: skip
-    texts = {name: HOSTILE[0] for name in ("region", "contrast", "method", "metric", "session")}
+    texts = dict.fromkeys(("region", "contrast", "method", "metric", "session"), HOSTILE[0])
     return results(
         rows,
         study={

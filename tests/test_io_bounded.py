@@ -199,3 +199,11 @@ class TestFill:
     def test_a_value_beyond_single_precision_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="single precision"):
             self.fill(tmp_path, np.full(2, 2, ">i2").tobytes(), 2, (1e39, 0.0))
+
+
+def test_deflate_reaches_its_limit_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "zeros.gz"
+    path.write_bytes(gzip.compress(bytes(20 * 2**20), 9))
+    bounded.check_deflated(path, 20 * 2**20)  # the most compressible content there is
+    with pytest.raises(InputError, match="cannot hold"):
+        bounded.check_deflated(path, 21 * 2**20)

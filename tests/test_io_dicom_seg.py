@@ -1,4 +1,4 @@
-"""Segmentations: what is written is read back, by us and by highdicom; hostile files are refused."""
+"""Segmentations: what is written is read back, by us and by highdicom; hostile files fail."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from conftest_dicom import deep_sequence, grid_of, image_headers, read_headers, tilted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from pydicom import Dataset, dcmread
 from pydicom.uid import RLELossless
 
+from conftest_dicom import deep_sequence, grid_of, image_headers, read_headers, tilted
 from igdd.errors import InputError
 from igdd.io import dicom_seg, rtstruct
 from igdd.io.regions import from_masks
@@ -59,7 +59,9 @@ def test_the_order_of_the_headers_does_not_matter_and_frames_after_the_first_are
     headers = image_headers(PLAIN)
     dicom_seg.write_seg(tmp_path / "a.dcm", regions, headers)
     dicom_seg.write_seg(tmp_path / "b.dcm", regions, headers[::-1])
-    dicom_seg.write_seg(tmp_path / "c.dcm", regions, headers + image_headers(PLAIN, series="other"))
+    dicom_seg.write_seg(
+        tmp_path / "c.dcm", regions, headers + image_headers(PLAIN, series="1.2.3.2")
+    )
     contents = {(tmp_path / name).read_bytes() for name in ("a.dcm", "b.dcm", "c.dcm")}
     assert len(contents) == 1
 
@@ -235,7 +237,10 @@ def test_real_segmentations_have_the_volume_of_their_pixels(reference, name: str
     places = np.array([group.PlanePositionSequence[0].ImagePositionPatient
                        for group in dataset.PerFrameFunctionalGroupsSequence], float)  # fmt: skip
     heights = np.unique((places @ np.cross(cosines[:3], cosines[3:])).round(2))
-    between = np.diff(heights).min() if len(heights) > 1 else float(measures.SliceThickness)
+    count, between = 1, float(measures.SliceThickness)
+    if len(heights) > 1:
+        count = int(np.rint(np.ptp(heights) / np.diff(heights).min())) + 1
+        between = np.ptp(heights) / (count - 1)
     # The image: the same plane, slices from the lowest frame up.
     axes = cosines.reshape(2, 3) * [-1, -1, 1]
     affine = np.eye(4)
@@ -243,7 +248,6 @@ def test_real_segmentations_have_the_volume_of_their_pixels(reference, name: str
     affine[:3, 2] = np.cross(*axes) * between
     lowest = places[np.argmin(places @ np.cross(cosines[:3], cosines[3:]))]
     affine[:3, 3] = lowest * [-1, -1, 1]
-    count = int(np.rint(np.ptp(heights) / between)) + 1
     grid = Grid(shape=(dataset.Columns, dataset.Rows, count), affine=affine)
     found = dicom_seg.read(path, grid)
     pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns).astype(float)
@@ -286,11 +290,12 @@ def set_positions(dataset: Dataset, places: list[float]) -> None:
         (lambda d: d.SegmentSequence.pop(), "segment 2"),
         (lambda d: set_positions(d, [0.0, 1.0, 2.37]), "multiples"),
         (lambda d: set_positions(d, [3.0, 3.0, 3.0]), "one plane"),
-        (lambda d: set_positions(d, [0.0, 0.02, 9e4]), "multiples|slices"),
+        (lambda d: set_positions(d, [0.0, 0.5, 9e4]), "multiples|slices"),
     ],
 )
 def test_a_segmentation_that_contradicts_itself_is_refused(tmp_path: Path, change, message: str):
-    path = changed(written(tmp_path, some_regions(PLAIN, fractional=True)), change)
+    path = written(tmp_path, some_regions(PLAIN, fractional=True))
+    changed(path, change)
     start = time.perf_counter()
     with pytest.raises(InputError, match=message):
         dicom_seg.read(path, PLAIN)

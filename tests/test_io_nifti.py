@@ -321,7 +321,17 @@ class TestHostile:
         path.write_bytes(self.header(dim=[3, 1000, 1000, 1000, 1, 1, 1, 1]))
         self.refuse(path, "holds 352 bytes")
         path.write_bytes(gzip.compress(path.read_bytes()))
+        self.refuse(path, "gzip cannot hold")
+        path.write_bytes(gzip.compress(self.header(dim=[3, 100, 10, 10, 1, 1, 1, 1])))
         self.refuse(path, "ends after 0 samples")
+
+    def test_an_honest_claim_whose_regions_would_not_fit(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = save(tmp_path / "a.nii.gz", np.ones((50, 50, 50), np.uint8))
+        monkeypatch.setenv("IGDD_MEMORY_BUDGET", str(50**3 * 10))
+        with pytest.raises(InputError, match="label map claims"):
+            nifti.read_regions(path)
 
     def test_sizes_whose_product_overflows(self, tmp_path: Path) -> None:
         path = tmp_path / "a.nii"
@@ -361,6 +371,8 @@ class TestHostile:
             ({"datatype": 1}, "samples are|datatype"),
             ({"srow_x": [np.nan, 0, 0, 0]}, "sform: grid affine must be a finite"),
             ({"srow_x": [0, 0, 0, 0]}, "sform: grid affine is singular"),
+            ({"srow_x": [1e30, 0, 0, 0]}, "sform: grid affine reaches beyond"),
+            ({"srow_x": [1e-30, 0, 0, 0]}, "sform: grid affine is singular"),
             ({"qform_code": 1, "quatern_b": 2.0}, "quaternion"),
             ({"qform_code": 1, "quatern_b": np.nan}, "quaternion"),
             ({"qform_code": 1, "pixdim": [1, -1, 1, 1, 1, 1, 1, 1]}, "pixdim"),

@@ -48,6 +48,12 @@ def test_a_name_without_voxels_is_an_empty_region_with_a_flag() -> None:
     assert found.volume[-1] == 0
 
 
+def test_an_image_is_not_taken_for_a_label_map() -> None:
+    noise = np.arange(30**3).reshape(30, 30, 30)
+    with pytest.raises(InputError, match="is it an image"):
+        from_labels(noise, grid((30, 30, 30)), {}, "a.nii")
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

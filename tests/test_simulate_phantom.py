@@ -114,3 +114,9 @@ def test_growth_of_drawn_regions_has_the_declared_scatter():
     # Mean semi-axis 71 mm; standard deviation of 30 draws is known to 13 %, twice that allowed.
     assert np.std(radii) == pytest.approx(3.0, rel=0.3)
     assert np.mean(radii) == pytest.approx(np.cbrt(np.prod(shape.semi)), rel=0.04)
+
+
+def test_lesions_that_fit_nowhere_are_refused():
+    for smallest, largest in ((50.0, 60.0), (30.0, 20.0), (0.0, 20.0)):
+        with pytest.raises(InputError, match="rising diameters"):
+            phantom.draw_anatomy(np.random.default_rng(0), smallest, largest)

@@ -26,7 +26,7 @@ def test_voxels_add_up_to_the_amount_of_every_region():
 
 
 def labels_of(label: int) -> np.ndarray:
-    return LABELS == label
+    return label == LABELS
 
 
 def test_a_lesions_pattern_stays_the_same_while_its_uptake_changes():

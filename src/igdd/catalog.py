@@ -44,7 +44,8 @@ def declarations(kind: str) -> Mapping[str, Any]:
     folder, label, expected = PLACES[kind]
     found: dict[str, Any] = {}
     for module in _modules(folder):
-        for declaration in getattr(module, label, ()):
+        declared: tuple[Any, ...] = getattr(module, label, ())
+        for declaration in declared:
             if not isinstance(declaration, expected):
                 raise InputError(
                     f"{module.__name__}.{label} holds {declaration!r}; "
@@ -85,7 +86,8 @@ def _reader_for(path: Path, gives: str) -> Reader:
     readers = [reader for reader in declarations("readers").values() if reader.gives == gives]
     for reader in readers:
         if reader.sniff(path):
-            return reader
+            known: Reader = reader
+            return known
     raise InputError(
         f"{path}: no reader for {gives} knows this; expected one of: "
         + "; ".join(reader.help for reader in readers)

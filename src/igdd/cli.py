@@ -274,10 +274,12 @@ def _plain(found: Any) -> Any:
 
 def _print_run(results: Any, folder: Path, as_json: bool, open_report: bool) -> None:
     from igdd.line import summary
-    from igdd.report.content import headline
+    from igdd.report.answers import answers
+    from igdd.report.overview import overview
 
     html = folder / "report.html"
-    facts = {**summary(results), "headline": headline(results), "report": str(html)}
+    headline = [answer.text for answer in answers(overview(results))]
+    facts = {**summary(results), "headline": headline, "report": str(html)}
     text = "\n".join([*facts["headline"], "", f"report: {html}"])
     _say(facts, text, as_json)
     if open_report:

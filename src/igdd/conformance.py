@@ -373,8 +373,17 @@ def _ct_phantom(reference: Path | None) -> Iterator[Check]:
 
 
 def _drawn(image: Path, regions: Path) -> tuple[float, float]:
-    """Volume in mL, and number of voxels, of all that is drawn on an image."""
+    """Volume in mL, and number of voxels, of all that is drawn on an image.
+
+    `regions` is a file, or a folder that holds one file.
+    """
     from igdd import catalog
+
+    if regions.is_dir():
+        files = sorted(regions.iterdir())
+        if len(files) != 1:
+            raise InputError(f"{regions}: holds {len(files)} files; expected one RTSTRUCT")
+        regions = files[0]
 
     series = catalog.read_series(image)
     if len(series) != 1:

@@ -128,9 +128,7 @@ def _spellings(text: str) -> list[str]:
         return []
     # DICOM meanings repeat themselves: "F^18^[^18^Fluorine]" holds the nuclide twice.
     parts = [part for part in re.split(r"[\[\]()]", text) if re.search(r"\d", part)]
-    readings = [_readings(re.sub(r"[\s\-_^*/]", "", part)) for part in parts]
-    if not readings or any(set(readings[0]).isdisjoint(other) for other in readings):
-        return []
+    readings = [_readings(re.sub(r"[\s\-_^*/]", "", part)) for part in parts] or [[]]
     return [name for name in readings[0] if all(name in other for other in readings)]
 
 

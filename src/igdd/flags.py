@@ -60,6 +60,8 @@ FLAGS: dict[str, str] = {
     "volume may be absent.",
     "small_region": "The region is smaller than the point spread; its corrected value is unsure.",
     "spacing_irregular": "Slice spacing varies by less than 1 %; the mean was used.",
+    "standard_sd_unknown": "A single standard of unknown uncertainty: how well it was made is not "
+    "in the interval.",
     "suv_reference_override": "The study's value replaced the header's.",
     "unaccounted": "The mass balance does not close within its uncertainty.",
     "weight_in_grams": "The weight is above 1000 and was read as grams.",

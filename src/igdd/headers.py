@@ -58,6 +58,10 @@ def quiet() -> Iterator[list[warnings.WarningMessage]]:
         log.info("on reading a header: %s", text[:500])
 
 
+# Elements of these kinds are ASCII texts in the file, the same in every transfer syntax.
+PLAIN_TEXT = frozenset({"CS", "DA", "DS", "DT", "IS", "TM", "UI"})
+
+
 @lru_cache(maxsize=256)
 def tag_of(keyword: str) -> int:
     """Tag of a standard element, by its keyword."""
@@ -79,6 +83,14 @@ def label(keyword: str) -> str:
     return f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
+@lru_cache(maxsize=512)
+def _kind_of(tag: int) -> str:
+    """Value representation of a standard element; empty for a private one."""
+    from pydicom.datadict import dictionary_VR
+
+    return "" if tag >> 16 & 1 else str(dictionary_VR(tag))
+
+
 def number(header: Dataset, keyword: str) -> float | None:
     """A number, the first of several; None where absent or empty."""
     return _number(_value(header, tag_of(keyword), label(keyword)), label(keyword))
@@ -89,7 +101,9 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
     value = _value(header, tag_of(keyword), label(keyword))
     if value is None:
         return None
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+    if isinstance(value, str):
+        value = value.split("\\")
+    elif isinstance(value, bytes) or not isinstance(value, Sequence):
         value = [value]
     found = [_number(part, label(keyword)) for part in value]
     complete = [part for part in found if part is not None]
@@ -109,9 +123,10 @@ def texts(header: Dataset, keyword: str) -> tuple[str, ...] | None:
     value = _value(header, tag_of(keyword), label(keyword))
     if value is None:
         return None
-    several = not isinstance(value, str | bytes) and isinstance(value, Sequence)
-    parts = value if several else str(_text(value, label(keyword))).split("\\")
-    return tuple(_text(part, label(keyword)) for part in parts) or None
+    if isinstance(value, bytes) or not isinstance(value, str | Sequence):
+        value = [value]
+    parts = value.split("\\") if isinstance(value, str) else value
+    return tuple(_text(part, label(keyword)) for part in parts)
 
 
 def item(header: Dataset, keyword: str) -> Dataset | None:
@@ -188,15 +203,34 @@ def _private(header: Dataset, group: int, element: int, creator: str) -> tuple[A
 
 
 def _value(header: Dataset, tag: int, where: str) -> Any:
+    """The value of an element; None where it is absent or empty.
+
+    Plain texts are taken as they stand in the file: pydicom's conversion is slow and changes them.
+    """
     try:
-        found = header.get(tag)
-        value = None if found is None else found.value
+        element = header.get_item(tag)
+    except KeyError:
+        return None
+    try:
+        value = None if element is None else element.value
+        kind = "" if element is None else element.VR or _kind_of(tag)
+        if isinstance(value, bytes) and kind in PLAIN_TEXT:
+            return value.decode("ascii").strip(" \0") or None
+        if element is not None and not isinstance(element, _data_element()):
+            value = header[tag].value
         empty = value is None or (hasattr(value, "__len__") and len(value) == 0)
     except BROKEN as error:
         raise InputError(
             f"{where} cannot be read ({type(error).__name__}); the header is damaged"
         ) from error
     return None if empty else value
+
+
+@lru_cache(maxsize=1)
+def _data_element() -> type:
+    from pydicom import DataElement
+
+    return DataElement
 
 
 def _text(value: Any, where: str) -> str:

@@ -36,6 +36,7 @@ from igdd.errors import StudyError, UnitsError
 from igdd.io.bounded import resolve_inside
 
 SCHEMA = 1
+UNKNOWN_FACT = "# REQUIRED"  # how a drafted study marks a fact that nobody knows
 LARGEST = 4_000_000  # bytes; a study is text that people read
 
 # Old schema number -> function that turns such a document into the next number's.
@@ -402,9 +403,21 @@ def load_study(path: str | Path, roots: tuple[str | Path, ...] = ()) -> Study:
     if path.stat().st_size > LARGEST:
         raise StudyError(f"{path}: {path.stat().st_size} bytes; expected a study under {LARGEST}")
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StudyError(f"{path}: not a TOML document: {error}") from error
+    open_facts = [
+        f"{path}, line {number}: {line.strip()}"
+        for number, line in enumerate(text.splitlines(), start=1)
+        if UNKNOWN_FACT in line
+    ]
+    if open_facts:
+        raise StudyError(
+            "\n".join(open_facts)
+            + f"\nfound {len(open_facts)} facts that nobody has stated yet; give each its value, "
+            "or remove its line where it does not apply"
+        )
     return check_study(raw, path, tuple(Path(root).resolve() for root in roots))
 
 

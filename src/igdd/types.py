@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from pydicom import Dataset
 
+# Millimetres beyond which no image lies: a kilometre.
+FARTHEST = 1e6
+
 ANALYTES = ("carrier", "drug", "drug_free", "drug_encapsulated", "label", "label_free", "contrast")
 KINDS = ("organ", "lesion", "blood", "reference", "remainder")
 
@@ -65,7 +68,12 @@ class Grid:
             raise InputError(f"grid shape is {self.shape}; expected three positive numbers")
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
             raise InputError("grid affine must be a finite 4 x 4 matrix")
-        if not abs(np.linalg.det(self.affine[:3, :3])) > 0:
+        if not np.abs(self.affine).max() <= FARTHEST:
+            raise InputError(f"grid affine reaches beyond {FARTHEST:g} mm; its header is damaged")
+        with np.errstate(all="ignore"):
+            lengths = np.prod(np.linalg.norm(self.affine[:3, :3], axis=0))
+            singular = not abs(np.linalg.det(self.affine[:3, :3])) > max(1e-9 * lengths, 1e-24)
+        if singular:
             raise InputError("grid affine is singular: a voxel has no volume")
         freeze(self)
 
@@ -339,7 +347,7 @@ class Curves:
 
     def mean_covariance(self, time: int) -> np.ndarray:
         """Covariance (region, region) of the means of a frame: noise, where known, and modes."""
-        noise = np.nan_to_num(self.covariance[time], nan=0.0)
+        noise = np.asarray(np.nan_to_num(self.covariance[time], nan=0.0))
         if self.modes is None:
             return noise
         change = self.modes.values[:, :, time]

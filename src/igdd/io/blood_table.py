@@ -152,7 +152,7 @@ def _column(
         factor = units.factor(unit, wished)
     except UnitsError as error:
         raise UnitsError(f"{where}: column {name}: {error}") from error
-    return tables.numbers(table, name, where) * factor
+    return tables.numbers(table, name, where, factor)
 
 
 def _fraction(table: pd.DataFrame, name: str, facts: Mapping[str, Any], where: str) -> np.ndarray:

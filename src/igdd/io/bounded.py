@@ -8,7 +8,6 @@ no bound on the compression ratio, because honest label maps reach 1000:1.
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import math
 import os
@@ -16,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -30,6 +29,15 @@ TEXT_LIMIT = 2 * 2**20
 # Bytes that are read, inflated or converted at a time.
 CHUNK = 4 * 2**20
 GZIP_MAGIC = b"\x1f\x8b"
+# Deflate cannot do better: 258 bytes from two bits (RFC 1951). No honest file exceeds it.
+DEFLATE_LIMIT = 1032
+
+
+class Readable(Protocol):
+    """Whatever bytes can be read from: a file, or one that is inflated on the way."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; none at the end."""
 
 
 def memory_budget() -> int:
@@ -114,7 +122,7 @@ def opened(path: Path | str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def opened_inflated(path: Path | str) -> Iterator[BinaryIO]:
+def opened_inflated(path: Path | str) -> Iterator[Readable]:
     """`opened`, inflated if the content (not the name) is gzip."""
     with opened(path) as stream:
         head = stream.read(2)
@@ -123,7 +131,7 @@ def opened_inflated(path: Path | str) -> Iterator[BinaryIO]:
             yield stream
             return
         with gzip.GzipFile(fileobj=stream, mode="rb") as inflated:
-            yield io.BufferedReader(inflated, CHUNK)
+            yield inflated
 
 
 def is_gzip(path: Path | str) -> bool:
@@ -150,7 +158,7 @@ def read_bounded_gzip(path: Path | str, limit: int) -> bytes:
         return _all(stream, path, limit)
 
 
-def _all(stream: BinaryIO, path: Path | str, limit: int) -> bytes:
+def _all(stream: Readable, path: Path | str, limit: int) -> bytes:
     content = stream.read(limit + 1)
     if len(content) > limit:
         raise InputError(f"{path}: holds more than {limit} bytes; expected at most that")
@@ -213,6 +221,17 @@ def check_size(path: Path | str, offset: int, claimed_bytes: int) -> None:
         )
 
 
+def check_deflated(path: Path | str, claimed_bytes: int) -> None:
+    """Refuse a gzip file too short to inflate to what its header says, before allocating."""
+    with opened(path) as stream:
+        found = os.fstat(stream.fileno()).st_size
+    if claimed_bytes > found * DEFLATE_LIMIT:
+        raise InputError(
+            f"{path}: {found} bytes of gzip cannot hold the {claimed_bytes} bytes of samples that "
+            "the header claims; the file is cut short or its header is wrong; copy it again"
+        )
+
+
 def allocate(count: int, kind: np.dtype[Any], path: Path | str, what: str) -> np.ndarray:
     """Room for `count` samples within the memory budget."""
     check_budget(count * kind.itemsize, path, what)
@@ -225,7 +244,7 @@ def allocate(count: int, kind: np.dtype[Any], path: Path | str, what: str) -> np
 
 
 def fill(
-    stream: BinaryIO,
+    stream: Readable,
     stored: np.dtype[Any],
     samples: np.ndarray,
     path: Path | str,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from igdd.errors import InputError
-from igdd.io.bounded import opened, read_bounded
+from igdd.io.bounded import check_budget, opened, read_bounded
 from igdd.types import Grid
 
 if TYPE_CHECKING:
@@ -26,10 +26,19 @@ if TYPE_CHECKING:
 # A segmentation of a whole body at 1 mm with 100 organs is 0.5 GB.
 FILE_LIMIT = 2**30
 # A deflated object does not say how long it is; inflating stops here.
-INFLATED_LIMIT = 96 * 2**20
+INFLATED_LIMIT = 64 * 2**20
 DEFLATED = "1.2.840.10008.1.2.1.99"
 # File meta information is a few hundred bytes at the head of the file.
 META = 4096
+
+UNDEFINED = 0xFFFFFFFF
+# Bytes of a voxel's weight in a sparse row: its place and its share.
+ENTRY = 16
+# How often regions may cover their image on average, and weights that are always allowed.
+COVER = 4
+FEW = 1_000_000
+# Bytes of an element's head.
+SHORTEST = 8
 
 PATIENT_AND_STUDY = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
@@ -77,13 +86,13 @@ def storage_class(path: Path | str) -> str:
 @contextmanager
 def refusing(path: Path | str, what: str) -> Iterator[list[warnings.WarningMessage]]:
     """Turn what pydicom raises into an `InputError` and collect what it warns of."""
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield caught
-        except (*BROKEN, InvalidDicomError) as error:
+        except (*BROKEN, BytesLengthException, InvalidDicomError) as error:
             reason = str(error).strip("'\" ").split("\n")[0][:160] or type(error).__name__
             if isinstance(error, RecursionError):
                 reason = "its sequences are nested too deeply"
@@ -107,10 +116,28 @@ def read_object(path: Path | str, classes: Iterable[str], what: str) -> Dataset:
                 f"{path}: MediaStorageSOPClassUID (0002,0002) is {found or 'missing'!r}; "
                 f"expected that of a {what}"
             )
-    content = read_bounded(path, FILE_LIMIT)
+    content = read_bounded(path, min(Path(path).stat().st_size, FILE_LIMIT))
     if DEFLATED.encode() in content[:META]:
         return _inflated(content, path)
-    return dcmread(io.BytesIO(content))
+    dataset = dcmread(io.BytesIO(content))
+    _check_complete(dataset, len(content), path)
+    return dataset
+
+
+def _check_complete(dataset: Dataset, size: int, path: Path | str) -> None:
+    """Refuse a file that ends within an element: pydicom would give what is left of it."""
+    from pydicom.dataelem import RawDataElement
+
+    tags = list(dataset.keys())
+    last = dataset.get_item(max(tags)) if tags else None
+    if not isinstance(last, RawDataElement) or last.length == UNDEFINED:
+        return
+    left = size - last.value_tell - last.length
+    if left < 0 or 0 < left < SHORTEST:
+        raise InputError(
+            f"{path}: ends within the element {last.tag} or the one after it; expected a complete "
+            "file; copy it again"
+        )
 
 
 def _inflated(content: bytes, path: Path | str) -> Dataset:
@@ -148,6 +175,21 @@ def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[bool, ...
             chosen = f"{name}_{numbers[name]}"
         given[chosen] = chosen != name
     return tuple(given), tuple(given.values())
+
+
+def check_cover(entries: int, grid: Grid, path: Path | str) -> None:
+    """Refuse regions whose weights would take far more memory than their image.
+
+    A few bytes can claim a whole slice, time and again. Organs, lesions and a second reader of
+    them seldom cover a voxel more than twice on average.
+    """
+    check_budget(entries * ENTRY, path, "what its regions cover")
+    allowed = max(COVER * grid.size, FEW)
+    if entries > allowed:
+        raise InputError(
+            f"{path}: its regions cover an image of {grid.size} voxels more than {COVER} times; "
+            "expected outlines of parts of the body; split the file"
+        )
 
 
 def required(header: Dataset, keyword: str) -> Any:

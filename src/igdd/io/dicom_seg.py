@@ -23,6 +23,7 @@ from igdd.io.bounded import check_budget
 from igdd.io.dicom_object import (
     FLIP,
     SAME_PLACE,
+    check_cover,
     copy_patient_and_study,
     read_object,
     refusing,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
-# Bytes of a voxel's weight in a sparse row: its place and its share.
-ENTRY = 16
 # Category and type of what a segment shows, as SNOMED CT codes.
 TISSUE = (("85756007", "Tissue"), ("85756007", "Tissue"))
 MEANING = {
@@ -96,8 +95,8 @@ def _filled(dataset: Dataset, form: Layout, grid: Grid, slices: np.ndarray, path
                 continue
             j, i = np.divmod(places, grid.shape[0])
             voxels[number].append(((i * grid.shape[1] + j) * grid.shape[2] + k, shares))
-            spent += places.size * ENTRY
-        check_budget(spent, path, "its segments' voxels")
+            spent += places.size
+        check_cover(spent, grid, path)
     names, repeated = unique_names([form.names[number] for number in numbers])
     flags = [{"duplicate_name"} if again else set() for again in repeated]
     for row, number in enumerate(numbers):

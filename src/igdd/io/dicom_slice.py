@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from igdd.errors import InputError
-from igdd.headers import BROKEN, label, number, text
+from igdd.headers import BROKEN, label, number, tag_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,6 +30,7 @@ META_LIMIT = 4096
 DEPTH_LIMIT = 32
 # Sequences of fewer bytes cannot nest deeply enough to harm.
 LONG_SEQUENCE = 4096
+ITEM_STARTS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 PIXELS = 0x7FE00010
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = {
@@ -86,27 +88,30 @@ def is_dicom(path: Path) -> bool:
 def read_header(path: Path) -> Slice | None:
     """A file's header without pixels; None if it is no DICOM object, or a directory of them."""
     with _opened(path) as stream:
-        if not _starts_as_dicom(stream.read(132)):
+        head = stream.read(META_LIMIT)
+        if not _starts_as_dicom(head):
             return None
-        _refuse_deflated(stream, path)
+        _refuse_deflated(head, stream, path)
+        stream.seek(0)
         header = _parsed(stream, path, stop_before_pixels=True)
     return None if _is_directory(header) else Slice(header=header, path=path)
 
 
 def read_slice(
-    path: Path, wanted: tuple[str, ...], layouts: dict[tuple[Any, ...], Layout]
+    path: Path, wanted: Callable[[Dataset, Path], bool], layouts: dict[tuple[Any, ...], Layout]
 ) -> Slice | None:
-    """A file's header and stored values; None if it is no DICOM image of a wanted SOP class.
+    """A file's header and stored values; None if it is no DICOM object that is wanted.
 
     `layouts` remembers what slices of the same form have been found to be.
     """
     with _opened(path) as stream:
-        if not _starts_as_dicom(stream.read(132)):
+        content = stream.read(132)
+        if not _starts_as_dicom(content):
             return None
-        _refuse_deflated(stream, path)
-        header = _parsed(io.BytesIO(stream.read()), path)
-    kind = text(header, "SOPClassUID") or ""
-    if _is_directory(header) or kind not in wanted:
+        content += stream.read()
+    _refuse_deflated(content[:META_LIMIT], io.BytesIO(content), path)
+    header = _parsed(io.BytesIO(content), path)
+    if _is_directory(header) or not wanted(header, path):
         return None
     layout = _layout(header, path, layouts)
     stored, flags = (
@@ -133,18 +138,14 @@ def _opened(path: Path) -> BinaryIO:
         raise InputError(f"{path}: cannot be opened ({error.strerror}); expected a file") from error
 
 
-def _refuse_deflated(stream: BinaryIO, path: Path) -> None:
-    """Refuse the deflated transfer syntax, whose size nobody knows; rewind the stream."""
-    stream.seek(0)
-    head = stream.read(META_LIMIT)
-    if not _meta_ends(head):  # no ordinary file meta: look everywhere
-        head += stream.read()
-    if DEFLATED in head:
+def _refuse_deflated(head: bytes, whole: BinaryIO, path: Path) -> None:
+    """Refuse the deflated transfer syntax, whose size nobody knows."""
+    # Without ordinary file meta information, the syntax may be named anywhere.
+    if DEFLATED in head or (not _meta_ends(head) and DEFLATED in whole.read()):
         raise InputError(
             f"{path}: transfer syntax Deflated Explicit VR; expected one that does not hide its "
             "size; convert it, e.g. with dcmconv +te"
         )
-    stream.seek(0)
 
 
 def _meta_ends(head: bytes) -> bool:
@@ -183,6 +184,8 @@ def _parsed(stream: BinaryIO, path: Path, stop_before_pixels: bool = False) -> D
 
 def _check_depth(header: Dataset, path: Path) -> None:
     """Refuse deep nesting, one level at a time: pydicom reads sequences of known length lazily."""
+    from pydicom.sequence import Sequence as ItemSequence
+
     waiting = [(header, 0)]
     while waiting:
         level, depth = waiting.pop()
@@ -190,14 +193,14 @@ def _check_depth(header: Dataset, path: Path) -> None:
             raise InputError(
                 f"{path}: sequences nest more than {DEPTH_LIMIT} deep; expected a few levels"
             )
-        for tag in level.keys():  # noqa: SIM118 (iterating a Dataset converts every element)
-            element = level.get_item(tag)
-            raw = getattr(element, "value", None)
-            if element is None or element.VR != "SQ":
-                continue
-            if isinstance(raw, bytes) and len(raw) < LONG_SEQUENCE:
-                continue
-            waiting += [(item, depth + 1) for item in level[tag].value or ()]
+        for element in list(level.values()):  # as they stand in the file, not converted
+            content = element.value
+            if isinstance(content, bytes):
+                if len(content) < LONG_SEQUENCE or content[:4] not in ITEM_STARTS:
+                    continue
+                content = level[element.tag].value
+            if isinstance(content, ItemSequence):
+                waiting += [(item, depth + 1) for item in content]
 
 
 def _is_directory(header: Dataset) -> bool:
@@ -217,10 +220,11 @@ def _layout(header: Dataset, path: Path, layouts: dict[tuple[Any, ...], Layout])
 
 def raw(header: Dataset, keyword: str) -> Any:
     """An element as it stands in the file, without converting it: equal bytes are equal values."""
-    from igdd.headers import tag_of
-
-    element = header.get_item(tag_of(keyword)) if tag_of(keyword) in header else None
-    value = getattr(element, "value", None)
+    try:
+        element = header.get_item(tag_of(keyword))
+    except KeyError:
+        return None
+    value = None if element is None else element.value
     return value if isinstance(value, bytes | None) else str(value)
 
 
@@ -283,15 +287,14 @@ def _plain(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray, tup
 
 def _compressed(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Stored values of a compressed slice, by whichever of pydicom's decoders is installed."""
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     try:
         pixels = np.asarray(pixel_array(header, raw=True))
     except FAILURES as error:
         raise InputError(
             f"{path}: the compressed pixels cannot be decoded ({type(error).__name__}: "
-            f"{str(error)[:200]}); expected a syntax that pydicom can decode; convert it, e.g. with "
-            "dcmdjpeg"
+            f"{str(error)[:200]}); expected what pydicom can decode; convert it, e.g. with dcmdjpeg"
         ) from error
     if pixels.shape != (layout.rows, layout.columns):
         raise InputError(

@@ -186,7 +186,7 @@ def _quantity(
         factor = units.factor(unit, wished)
     except UnitsError as error:
         raise UnitsError(f"{path}: column {spelled!r}: {error}") from error
-    return tables.numbers(table, spelled, str(path)) * factor
+    return tables.numbers(table, spelled, str(path), factor)
 
 
 def _clock(table: pd.DataFrame, spelled: str, path: Path) -> np.ndarray:
@@ -197,6 +197,8 @@ def _clock(table: pd.DataFrame, spelled: str, path: Path) -> np.ndarray:
             moments.append(None)
             continue
         try:
+            if len(cell) < 12:  # a date without its clock would pass for midnight
+                raise ValueError("no clock time")
             moment = datetime.fromisoformat(cell)
         except ValueError as error:
             raise InputError(

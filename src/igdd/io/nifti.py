@@ -38,12 +38,12 @@ def sniff(path: Path) -> bool:
     path = Path(path)
     if path.is_dir():
         return any(True for _ in _images_in(path))
-    return _is_nifti(path)
+    return is_nifti(path)
 
 
 def sniff_regions(path: Path) -> bool:
     """Whether a path is a NIfTI file; whether it holds regions only its samples tell."""
-    return _is_nifti(Path(path))
+    return is_nifti(Path(path))
 
 
 def read(path: Path) -> list[Series]:
@@ -145,7 +145,9 @@ def _read_samples(path: Path, header: Header, kind: np.dtype[Any]) -> np.ndarray
     """Samples (i, j, k, t) of a kind: one allocation, filled chunk by chunk."""
     claimed = header.count * header.stored.itemsize
     bounded.check_budget(claimed, path, "the header")
-    if not bounded.is_gzip(path):
+    if bounded.is_gzip(path):
+        bounded.check_deflated(path, claimed)
+    else:
         bounded.check_size(path, header.offset, claimed)
     samples = bounded.allocate(header.count, kind, path, "the image")
     with bounded.opened_inflated(path) as stream:
@@ -191,7 +193,7 @@ def _modality(path: Path, facts: dict[str, Any]) -> str:
     return MODALITIES.get(suffix) or MODALITIES.get(path.absolute().parent.name.lower(), "")
 
 
-def _is_nifti(path: Path) -> bool:
+def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
 
 
@@ -200,7 +202,7 @@ def _is_regions(path: Path) -> bool:
 
 
 def _images_in(folder: Path) -> Iterable[Path]:
-    return (file for file in sorted(folder.iterdir()) if _is_nifti(file) and not _is_regions(file))
+    return (file for file in sorted(folder.iterdir()) if is_nifti(file) and not _is_regions(file))
 
 
 def _below(folder: Path) -> list[Path]:
@@ -209,7 +211,7 @@ def _below(folder: Path) -> list[Path]:
     for number, file in enumerate(folder.rglob("*")):
         if number >= MOST_FILES:
             raise InputError(f"{folder}: holds more than {MOST_FILES} files; name a smaller folder")
-        if _is_nifti(file):
+        if is_nifti(file):
             found.append(file)
     return sorted(found)
 

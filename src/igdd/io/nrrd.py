@@ -138,14 +138,16 @@ def _read_samples(path: Path, header: Header) -> np.ndarray:
             stream.readline(LINE_LIMIT)
         if header.encoding == "raw":
             _to_samples(stream, header, claimed)
-        with _inflated(stream, header.encoding) as content:
-            if header.encoding != "raw":
-                _pass(content, header.skip[1], path)
-            samples = bounded.allocate(header.count, kind, path, "the image")
-            if header.encoding == "text":
-                _fill_from_text(content, samples, path)
-            else:
-                bounded.fill(content, header.stored, samples, path)
+        if header.encoding == "gzip":
+            bounded.check_deflated(header.place, claimed)
+        content = _inflated(stream, header.encoding)
+        if header.encoding != "raw":
+            _pass(content, header.skip[1], path)
+        samples = bounded.allocate(header.count, kind, path, "the image")
+        if header.encoding == "text":
+            _fill_from_text(content, samples, path)
+        else:
+            bounded.fill(content, header.stored, samples, path)
     values = samples.reshape(header.sizes, order="F")
     return values[..., None] if header.layers is None else np.moveaxis(values, header.layers, -1)
 
@@ -162,20 +164,20 @@ def _to_samples(stream: BinaryIO, header: Header, claimed: int) -> None:
     stream.seek(size - claimed)
 
 
-def _inflated(stream: BinaryIO, encoding: str) -> BinaryIO:
+def _inflated(stream: BinaryIO, encoding: str) -> bounded.Readable:
     if encoding == "gzip":
-        return io.BufferedReader(gzip.GzipFile(fileobj=stream, mode="rb"), bounded.CHUNK)
+        return gzip.GzipFile(fileobj=stream, mode="rb")
     if encoding == "bzip2":
-        return io.BufferedReader(bz2.BZ2File(stream), bounded.CHUNK)
+        return bz2.BZ2File(stream)
     return stream
 
 
-def _pass(stream: BinaryIO, count: int, path: Path) -> None:
+def _pass(stream: bounded.Readable, count: int, path: Path) -> None:
     if not 0 <= count <= bounded.CHUNK or len(stream.read(count)) != count:
         raise InputError(f"{path}: byte skip is {count}; expected fewer bytes than there are")
 
 
-def _fill_from_text(stream: BinaryIO, samples: np.ndarray, path: Path) -> None:
+def _fill_from_text(stream: bounded.Readable, samples: np.ndarray, path: Path) -> None:
     """Fill samples from numbers in text, a chunk at a time."""
     filled, rest = 0, b""
     while True:

@@ -22,7 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from igdd.errors import InputError
-from igdd.io.bounded import check_budget
+from igdd.io.dicom_object import check_cover
 from igdd.kernels.polygon import polygon_window
 from igdd.types import Grid, Regions
 
@@ -34,8 +34,6 @@ ROUNDED = 0.05
 LIKE = 0.05
 # Outlines that follow the image's edge may stray over it by this share of a pixel.
 EDGE = 0.01
-# Bytes of a voxel's weight in a sparse row: its place and its share.
-ENTRY = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,11 +55,10 @@ def enclosed(outlines: Sequence[Outline], grid: Grid, source: str) -> Regions:
     spent = 0
     for outline, plane in zip(outlines, planes, strict=True):
         try:
-            row, found = _weights(plane, step, grid)
+            row, found = _weights(plane, step, grid, spent)
         except InputError as error:
             raise InputError(f"{source}: region {outline.name!r}: {error}") from error
-        spent += row.nnz * ENTRY
-        check_budget(spent, source, "what its contours enclose")
+        spent += row.nnz
         rows.append(row)
         flags.append(tuple(sorted(found)))
     weights = sparse.vstack(rows, format="csr") if rows else sparse.csr_matrix((0, grid.size))
@@ -136,9 +133,9 @@ def _contour_step(places: Sequence[np.ndarray]) -> float:
 
 
 def _weights(
-    planes: Mapping[float, list[np.ndarray]], step: float, grid: Grid
+    planes: Mapping[float, list[np.ndarray]], step: float, grid: Grid, spent: int
 ) -> tuple[sparse.csr_matrix, set[str]]:
-    """One row of weights over the grid's voxels, and the flags of the region."""
+    """One row of weights over the grid's voxels, and the region's flags; `spent` were before."""
     places = np.array(sorted(planes))
     flags = set()
     if (np.diff(places) > 1.5 * step).any():
@@ -156,6 +153,8 @@ def _weights(
             if 0 <= k < grid.shape[2]:
                 columns.append(pixel * grid.shape[2] + k)
                 shares.append(window[i, j] * share)
+                spent += pixel.size
+                check_cover(spent, grid, "contours")
     column = np.concatenate(columns)
     entries = (np.concatenate(shares), (np.zeros_like(column), column))
     row: sparse.csr_matrix = sparse.csr_matrix(entries, shape=(1, grid.size))

@@ -11,12 +11,17 @@ import numpy as np
 from scipy import sparse
 
 from igdd.errors import InputError
+from igdd.io import bounded
 from igdd.kernels import resample
 from igdd.types import Grid, Regions
 
 # A share of volume that is lost to rounding, not to the edge of the image; and how far the single
 # precision of a header's slope may lift a weight of 1.
 ROUNDING = 1e-6
+# Bytes that a labelled voxel takes while the sparse matrix is built: its index thrice, its weight.
+VOXEL_BYTES = 48
+# Atlases reach some 1,300 labels; more than this is an image that was taken for a label map.
+MOST_LABELS = 10_000
 
 
 def from_labels(
@@ -38,8 +43,14 @@ def from_labels(
     if labels.dtype.kind not in "biu":
         raise InputError(f"{source}: labels are {labels.dtype}; expected whole numbers")
     flat = labels.ravel()
+    bounded.check_budget(int(np.count_nonzero(flat)) * VOXEL_BYTES, source, "the label map")
     columns = np.flatnonzero(flat)
     found, rows = np.unique(flat[columns], return_inverse=True)
+    if found.size > MOST_LABELS:
+        raise InputError(
+            f"{source}: holds {found.size} different labels; expected at most {MOST_LABELS}; "
+            "is it an image and no label map?"
+        )
     if found.size and found[0] < 0:
         raise InputError(f"{source}: label {found[0]} is negative; expected 0 or above")
     if found.size and int(found[-1]) > np.iinfo(np.int64).max:
@@ -90,6 +101,7 @@ def from_masks(
                 "volume (whole numbers) nor weights (0 to 1); expected one of the two"
             )
         flat = mask.ravel()
+        bounded.check_budget(int(np.count_nonzero(flat)) * VOXEL_BYTES, source, "the region")
         columns = np.flatnonzero(flat)
         rows.append(
             sparse.csr_matrix(

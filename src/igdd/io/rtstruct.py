@@ -70,7 +70,7 @@ def read_outlines(path: Path) -> tuple[list[Outline], bool]:
     with refusing(path, "RT structure set") as caught:
         dataset = read_object(path, [RT_STRUCTURE_SET], "RT structure set")
         contours: dict[int, list[np.ndarray]] = {}
-        for item in dataset.get("ROIContourSequence") or []:
+        for item in dataset.ROIContourSequence:
             number = int(item.ReferencedROINumber)
             contours.setdefault(number, []).extend(_closed_contours(item, number, path))
         outlines = []

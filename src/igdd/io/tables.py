@@ -35,6 +35,7 @@ MOST_LINES = 300_000
 MISSING = frozenset({"", "n/a", "N/A", "NaN", "nan"})
 SEPARATORS = {".tsv": "\t", ".csv": ","}
 WORKBOOKS = (".xlsx", ".xlsm")
+LARGEST_NUMBER = 1e30  # no time, mass, count or activity is beyond it; squares stay finite
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
@@ -81,18 +82,28 @@ def read_table(path: Path, text: Collection[str] = (), sheet: str | None = None)
     return pd.DataFrame(columns, index=lines)
 
 
-def numbers(table: pd.DataFrame, column: str, source: str) -> np.ndarray:
-    """A column as float64 (missing cells NaN); an error names the first cell that is no number."""
-    values = table[column]
-    if values.dtype.kind == "f":
-        return values.to_numpy(float)
-    for line, cell in values.items():
-        if isinstance(cell, str) and _number(cell) is None:
-            raise InputError(
-                f"{source}: line {line}, column {column!r} holds {cell[:40]!r}; "
-                f"expected a number{_comma_remedy(cell)}"
-            )
-    return np.array([_number(v) if isinstance(v, str) else np.nan for v in values], float)
+def numbers(table: pd.DataFrame, column: str, source: str, factor: float = 1.0) -> np.ndarray:
+    """A column times `factor` as float64 (missing cells NaN).
+
+    An error names the first cell that is no number, or one that no measurement can give.
+    """
+    cells = table[column]
+    if cells.dtype.kind != "f":
+        for line, cell in cells.items():
+            if isinstance(cell, str) and _number(cell) is None:
+                raise InputError(
+                    f"{source}: line {line}, column {column!r} holds {cell[:40]!r}; "
+                    f"expected a number{_comma_remedy(cell)}"
+                )
+        cells = cells.map(lambda cell: float(cell) if isinstance(cell, str) else np.nan)
+    values = cells.to_numpy(float)
+    beyond = np.abs(values) > LARGEST_NUMBER / max(factor, 1.0)
+    if beyond.any():
+        raise InputError(
+            f"{source}: line {cells.index[beyond][0]}, column {column!r} holds "
+            f"{values[beyond][0]:g}; expected a number that can be measured"
+        )
+    return values * factor
 
 
 def is_table(path: Path) -> bool:
@@ -115,7 +126,9 @@ def _text_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     content = bounded.read_text(path, LARGEST)
     if "\0" in content:
         raise InputError(f"{path}: holds NUL characters; expected text; save it as UTF-8")
-    head = next((line for line in content.splitlines() if line.strip()), "")
+    if content.count("\n") > MOST_LINES or content.count("\r") > MOST_LINES:
+        raise InputError(f"{path}: more than {MOST_LINES} lines; expected a smaller table")
+    head = next((line for line in io.StringIO(content) if line.strip()), "")
     separator = SEPARATORS.get(path.suffix.lower())
     if separator is None or separator not in head:
         possible = [mark for mark in "\t;," if mark in head]
@@ -125,6 +138,10 @@ def _text_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 "expected one separator; save it as .csv (commas) or .tsv (tabs)"
             )
         separator = possible[0] if possible else separator or ","
+    if content.count(separator) > MOST_CELLS:  # before a row of that many cells is built
+        raise InputError(
+            f"{path}: more than {MOST_CELLS} cells; expected a smaller table; split it"
+        )
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
     try:
         for row in reader:
@@ -234,12 +251,23 @@ def _check_parts(content: bytes, path: Path) -> bool:
                             f"{path}: {part.filename[:80]} declares XML entities or is not UTF-8; "
                             "expected a workbook as spreadsheet programs write it"
                         )
-                    formulas = formulas or b"<f" in inner
+                    _check_elements(inner, path)
+                    formulas = formulas or b"<f" in inner or b":f" in inner
     except _DAMAGED as error:
         raise InputError(
             f"{path}: is no sound xlsx workbook ({str(error)[:120]}); copy it again"
         ) from error
     return formulas
+
+
+def _check_elements(inner: bytes, path: Path) -> None:
+    """Refuse more rows, cells or strings than a table may have before any is built."""
+    for name, most in ((b"row", MOST_LINES), (b"c", 2 * MOST_CELLS), (b"si", MOST_CELLS)):
+        if inner.count(b"<" + name) + inner.count(b":" + name) > most:
+            raise InputError(
+                f"{path}: more than {MOST_LINES} lines or {MOST_CELLS} cells; "
+                "expected a smaller table; save the sheet as .csv and split it"
+            )
 
 
 def _sheet_rows(

@@ -71,8 +71,8 @@ def read(
     if stop is None:
         raise InputError(f"{path}: has no frame_end and no frame_duration; expected one of them")
     seconds = _time_factor(start, stop, facts, time_unit, path)
-    begun = tables.numbers(table, start, str(path)) * seconds
-    ended = tables.numbers(table, stop, str(path)) * seconds
+    begun = tables.numbers(table, start, str(path), seconds)
+    ended = tables.numbers(table, stop, str(path), seconds)
     duration = ended if _plain(stop) in DURATIONS else ended - begun
     _check_frames(begun, duration, path)
     times = {columns[n] for n in (*STARTS, *ENDS, *DURATIONS, *MIDDLES) if n in columns}
@@ -167,7 +167,7 @@ def _region(
         factor = units.factor(unit, "Bq/mL")
     except UnitsError as error:
         raise UnitsError(f"{path}: column {name!r}: {error}") from error
-    return tables.numbers(table, name, str(path)) * factor
+    return tables.numbers(table, name, str(path), factor)
 
 
 def _check_frames(start: np.ndarray, duration: np.ndarray, path: Path) -> None:

@@ -93,7 +93,7 @@ def overlap(
     the image. Columns add up to the rows' sums: blur moves signal and makes none. With `inside`
     (voxel,) 0 or 1, signal is received in those voxels only.
     """
-    received = weights if inside is None else weights.multiply(inside).tocsr()
+    received = weights if inside is None else sparse.csr_matrix(weights.multiply(inside))
     among = np.asarray((received @ blurred.T).toarray())
     sent = blurred.sum(axis=1) if inside is None else blurred @ inside
     columns = with_rest(among, np.asarray(sent).ravel())
@@ -114,7 +114,7 @@ def noise_overlap(
         return overlap(weights, weights)
     sigma = np.sqrt(2) * sigma_of(fwhm, spacing)
     peak = np.prod([_peak(width) for width in sigma])
-    return overlap(weights, blur_rows(weights, shape, sigma)) / peak
+    return np.asarray(overlap(weights, blur_rows(weights, shape, sigma)) / peak)
 
 
 def _peak(sigma: float) -> float:

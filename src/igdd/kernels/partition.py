@@ -2,12 +2,13 @@
 
 The geometric transfer matrix (Rousset, Ma and Evans, J Nucl Med 1998;39:904) takes each region and
 its surroundings as uniform. The rest of a field of view is not: it is air and many tissues. So each
-region gets a shell of the rest around it, about two resolutions thick, as a local background of its
-own; what remains is too far away to reach a region through the blur.
+region gets two shells of the rest around it. The inner is the local background; 1.5 FWHM thick, it
+keeps from the region all that lies beyond. The outer does the same for the inner.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,9 @@ from scipy.ndimage import distance_transform_edt
 
 from igdd.kernels.blur import Box, Shape, box_of, crop_of, row_of
 
-SHELL = 2.0  # thickness of a shell in FWHM
+ROUNDING = 1e-6  # of weights that were stored as float32
+SHELLS = (1.5, 3.0)  # outer ends of the shells, in FWHM from the region
+FEW = 1e-3  # share of a voxel's signal below which it has no neighbours to speak of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,25 +46,37 @@ def cut(weights: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray]:
     """
     count = weights.shape[0]
     volume = np.asarray(weights.sum(axis=1)).ravel()
-    if not count or np.asarray(weights.sum(axis=0)).max() <= 1 + 1e-9:
+    if not count or np.asarray(weights.sum(axis=0)).max() <= 1 + ROUNDING:
         return weights, np.eye(count)
     taken = np.zeros(weights.shape[1])
     rows: list[sparse.csr_matrix] = [weights[n] for n in range(count)]
     contested = np.zeros((count, count))
     done: list[int] = []
     for n in np.argsort(volume, kind="stable"):
-        place, claim = rows[n].indices, rows[n].data
-        kept = np.minimum(claim, np.maximum(1 - taken[place], 0.0))
-        lost = np.divide(claim - kept, taken[place], out=np.zeros_like(kept), where=kept < claim)
+        place, claim = rows[n].indices, np.minimum(rows[n].data, 1.0)
+        held = taken[place]
+        lost = _shared(claim, held)
+        kept = claim - lost
+        part = np.divide(lost, held, out=np.zeros_like(kept), where=held > 0)
         for other in done:
-            contested[n, other] = rows[other][:, place].toarray().ravel() @ lost
+            contested[n, other] = rows[other][:, place].toarray().ravel() @ part
         rows[n] = sparse.csr_matrix((kept, place, [0, place.size]), shape=rows[n].shape)
         taken[place] += kept
         done.append(int(n))
     cells = sparse.csr_matrix(sparse.vstack(rows, format="csr"))
     cells.eliminate_zeros()
-    held = np.asarray(cells.sum(axis=1)).ravel()
-    return cells, np.eye(count) + np.divide(contested, held, where=held > 0, out=contested * 0)
+    size = np.asarray(cells.sum(axis=1)).ravel()
+    return cells, np.eye(count) + np.divide(contested, size, where=size > 0, out=contested * 0)
+
+
+def _shared(claim: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Share of each voxel that a region claims and others hold.
+
+    Two halves of a voxel may be the same half or not. Neighbours share no more than they must; a
+    region that lies within others, by most of what it could share, shares all that it can.
+    """
+    least, most = np.maximum(claim + held - 1, 0.0), np.minimum(claim, held)
+    return np.asarray(most if least.sum() > most.sum() / 2 else least)
 
 
 def cells_of(
@@ -71,42 +86,50 @@ def cells_of(
     disjoint, shares = cut(weights)
     count = weights.shape[0]
     if fwhm is not None and count:
-        around = shells(disjoint, shape, spacing, SHELL * fwhm, float(fwhm**3 / np.prod(spacing)))
+        ends = [end * fwhm for end in SHELLS]
+        around = shells(disjoint, shape, spacing, ends, float(fwhm**3 / np.prod(spacing)))
         disjoint = sparse.csr_matrix(sparse.vstack([disjoint, around], format="csr"))
     held = np.asarray(disjoint.sum(axis=1)).ravel()
     whole = np.zeros((count + 1, held.size + 1))
     whole[:count, :count] = shares
     whole[count, count:] = 1.0
     rest = max(weights.shape[1] - held.sum(), 0.0)
-    volume = np.append(held, rest if rest > 1e-6 * weights.shape[1] ** 0.5 else 0.0)
+    volume = np.append(held, rest if rest > ROUNDING * weights.shape[1] else 0.0)
     return Cells(weights=disjoint, volume=volume, shares=whole)
 
 
 def shells(
-    cells: sparse.csr_matrix, shape: Shape, spacing: np.ndarray, thickness: float, smallest: float
+    cells: sparse.csr_matrix,
+    shape: Shape,
+    spacing: np.ndarray,
+    ends: Sequence[float],
+    smallest: float,
 ) -> sparse.csr_matrix:
-    """The rest within `thickness` mm of a cell, each voxel to the nearest cell (shell, voxel).
+    """The rest up to `ends` mm from a cell, each voxel to the nearest cell (shell, voxel).
 
     A shell of less than `smallest` voxels (one resolution element) tells nothing: left out.
     """
-    size = cells.shape[1]
+    count, size = cells.shape
     free = np.maximum(1 - np.asarray(cells.sum(axis=0)).ravel(), 0.0)
-    free[free < 1e-6] = 0.0  # rounding of weights stored as float32
+    free[free < ROUNDING] = 0.0
     nearest = np.full(size, np.inf)
     owner = np.full(size, -1)
-    for n in range(cells.shape[0]):
-        box = box_of(cells[n], shape, np.ceil(thickness / spacing))
+    # Of two equally near the smaller, so that the order of regions does not matter.
+    for n in np.argsort(np.asarray(cells.sum(axis=1)).ravel(), kind="stable"):
+        box = box_of(cells[n], shape, np.ceil(ends[-1] / spacing))
         if box is None:
             continue
         away = distance_transform_edt(crop_of(cells[n], shape, box) == 0, sampling=spacing)
-        near = np.flatnonzero(away <= thickness)
-        places = [p + b.start for p, b in zip(np.unravel_index(near, away.shape), box, strict=True)]
-        flat = np.ravel_multi_index(tuple(places), shape)
+        near = np.flatnonzero(away <= ends[-1])
+        inside = np.unravel_index(near, away.shape)
+        flat = np.ravel_multi_index([p + b.start for p, b in zip(inside, box, strict=True)], shape)
         closer = away.ravel()[near] < nearest[flat]
         nearest[flat[closer]] = away.ravel()[near][closer]
         owner[flat[closer]] = n
     owned = np.flatnonzero((owner >= 0) & (free > 0))
-    rows = sparse.csr_matrix((free[owned], (owner[owned], owned)), shape=cells.shape)
+    layer = np.searchsorted(ends, nearest[owned])
+    places = (layer * count + owner[owned], owned)
+    rows = sparse.csr_matrix((free[owned], places), shape=(len(ends) * count, size))
     return rows[np.asarray(rows.sum(axis=1)).ravel() >= max(smallest, 1.0)]
 
 
@@ -125,14 +148,17 @@ def moves(
     changes = [sparse.csr_matrix((4, size))] * volume.size
     given = list(changes)
     for n in np.argsort(volume, kind="stable"):
-        box = box_of(cells[n], shape, np.full(3, 2.0))  # so that one-sided slopes at its faces are 0
+        # Two voxels, so that one-sided slopes at the box's faces are zero.
+        box = box_of(cells[n], shape, np.full(3, 2.0))
         if box is None:
             continue
-        others = np.maximum(1 - _dense(blurred[n], shape, box), 1e-3)
-        own = np.clip(1 - smaller.reshape(shape)[box] / others, 0.0, 1.0)
+        others = np.maximum(1 - _dense(blurred[n], shape, box), 0.0)
+        floor = np.maximum(others, FEW)
+        own = np.clip(1 - smaller.reshape(shape)[box] / floor, 0.0, 1.0) / floor
         slopes = _slopes(crop_of(cells[n], shape, box), spacing)
-        changes[n] = sparse.vstack([row_of(slope * own, shape, box) for slope in slopes])
-        given[n] = sparse.vstack([row_of(slope * own / others, shape, box) for slope in slopes])
+        # Where there is no neighbour nothing is exchanged, so that what is taken is given.
+        changes[n] = sparse.vstack([row_of(slope * own * others, shape, box) for slope in slopes])
+        given[n] = sparse.vstack([row_of(slope * own, shape, box) for slope in slopes])
         smaller[blurred[n].indices] += blurred[n].data
     return (
         sparse.csr_matrix(sparse.vstack(changes, format="csr")),

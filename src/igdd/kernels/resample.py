@@ -8,6 +8,7 @@ Voxels are boxes around their centres: index n spans n - 1/2 to n + 1/2.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -79,7 +80,7 @@ def reindex(
         return None
     axes, signs, shifts = found
     entries = weights.tocoo()
-    there: list[np.ndarray] = [np.empty(0, np.int64)] * 3
+    there = [np.empty(0, np.int64)] * 3
     inside = np.ones(entries.nnz, bool)
     for axis, index in enumerate(np.unravel_index(entries.col, source_shape)):
         moved = signs[axis] * index.astype(np.int64) + shifts[axis]
@@ -106,6 +107,8 @@ def overlap(
 
     An empty region has share 1: nothing of it is outside.
     """
+    if not weights.shape[0]:
+        return sparse.csr_matrix((0, int(np.prod(target_shape)))), np.ones(0)
     axes = axes_of(source_to_target, source_shape)
     if axes is None:
         return _rotated(weights, source_shape, target_shape, source_to_target)
@@ -119,7 +122,7 @@ def overlap(
         _aligned(weights[row], source_shape, target_shape, (axes, matrices))
         for row in range(weights.shape[0])
     ]
-    moved = _stack(rows, int(np.prod(target_shape)))
+    moved = sparse.csr_matrix(sparse.vstack(rows, format="csr"))
     scale = abs(float(np.linalg.det(source_to_target[:3, :3])))
     return moved, _share(moved, weights, scale)
 
@@ -160,15 +163,7 @@ def _share(moved: sparse.csr_matrix, weights: sparse.csr_matrix, scale: float) -
     """Share of each region's volume that arrived; `scale` is target voxels per source voxel."""
     before = np.asarray(weights.sum(axis=1)).ravel() * scale
     after = np.asarray(moved.sum(axis=1)).ravel()
-    share = np.ones(before.size)
-    np.divide(after, before, out=share, where=before > 0)
-    return share
-
-
-def _stack(rows: list[sparse.csr_matrix], size: int) -> sparse.csr_matrix:
-    if not rows:
-        return sparse.csr_matrix((0, size))
-    return sparse.csr_matrix(sparse.vstack(rows, format="csr"))
+    return np.asarray(np.divide(after, before, out=np.ones(before.size), where=before > 0))
 
 
 def _aligned(
@@ -225,7 +220,7 @@ def _rotated(
         sampled.data = conserve(sampled.data, float(region.sum()) * scale * share)
         rows.append(sampled)
         shares.append(share)
-    return _stack(rows, int(np.prod(target_shape))), np.array(shares, dtype=float)
+    return sparse.csr_matrix(sparse.vstack(rows, format="csr")), np.array(shares)
 
 
 def conserve(weights: np.ndarray, total: float) -> np.ndarray:
@@ -260,24 +255,39 @@ def _sampled(
     box = np.zeros(high - low + 3, np.float32)
     box[tuple(index - low[:, None] + 1)] = region.data
     inverse = np.linalg.inv(source_to_target)
-    reach = np.abs(inverse[:3, :3]).max(axis=0)
-    counts = np.maximum(POINTS, np.ceil(reach).astype(int))
-    points = sample_points((int(counts[0]), int(counts[1]), int(counts[2])))
-    columns, values = [], []
+    reach = np.maximum(POINTS, np.ceil(np.abs(inverse[:3, :3]).max(axis=0))).astype(int)
+    steps = inverse[:3, :3] @ sample_points((int(reach[0]), int(reach[1]), int(reach[2]))).T
+    columns, values = [np.empty(0, np.int64)], [np.empty(0)]
     for cells in _cells(low, high, target_shape, source_to_target):
-        total = np.zeros(cells.shape[0])
-        for offset in points:
-            place = (cells + offset) @ inverse[:3, :3].T + inverse[:3, 3]
-            nearest = np.clip(np.floor(place + 0.5).astype(np.int64) - low + 1, 0, high - low + 2)
-            total += box[tuple(nearest.T)]
+        # Places in the box, whose index 0 is source index low - 1, rounded by truncation.
+        start = inverse[:3, :3] @ cells + (inverse[:3, 3] - low + 1.5)[:, None]
+        total = _lookup(box, start, steps)
         hit = total > 0
-        columns.append(np.ravel_multi_index(tuple(cells[hit].T), target_shape))
-        values.append(total[hit] / points.shape[0])
-    found = np.concatenate(columns) if columns else np.empty(0, np.int64)
-    data = np.concatenate(values) if values else np.empty(0)
-    return sparse.csr_matrix((data, (np.zeros(found.size, np.int64), found)), shape=(1, size))
+        columns.append(np.ravel_multi_index(tuple(cells[:, hit]), target_shape))
+        values.append(total[hit] / steps.shape[1])
+    found = np.concatenate(columns)
+    return sparse.csr_matrix(
+        (np.concatenate(values), (np.zeros(found.size, np.int64), found)), shape=(1, size)
+    )
 
 
+def _lookup(box: np.ndarray, start: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Sum of the box's values at start (3, n) plus each of steps (3, m), truncated to indices."""
+    total = np.zeros(start.shape[1])
+    flat = box.ravel()
+    place = np.empty(start.shape[1])
+    for step in steps.T:
+        index = np.zeros(start.shape[1], np.int64)
+        for axis, extent in enumerate(box.shape):
+            np.add(start[axis], step[axis], out=place)
+            np.clip(place, 0, extent - 1, out=place)
+            index *= extent
+            index += place.astype(np.int64)
+        total += flat[index]
+    return total
+
+
+@lru_cache(maxsize=16)
 def sample_points(counts: tuple[int, int, int]) -> np.ndarray:
     """Points (n, 3) spread evenly through a unit voxel around 0; n is the product of `counts`.
 
@@ -297,13 +307,15 @@ def sample_points(counts: tuple[int, int, int]) -> np.ndarray:
         nearest = float(np.linalg.norm(apart, axis=1).min(initial=np.inf))
         if nearest > widest:
             best, widest = levels, nearest
-    return (best + 0.5) / total - 0.5
+    points = (best + 0.5) / total - 0.5
+    points.flags.writeable = False  # the answer is kept and shared
+    return points
 
 
 def _cells(
     low: np.ndarray, high: np.ndarray, target_shape: Shape, source_to_target: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Target voxels (n, 3) that the box low..high of source voxels may touch, in chunks."""
+    """Target voxels (3, n) that the box low..high of source voxels may touch, in chunks."""
     ends = np.stack([low - 0.5, high + 0.5])
     corners = np.array([ends[list(pick), range(3)] for pick in product((0, 1), repeat=3)])
     moved = corners @ source_to_target[:3, :3].T + source_to_target[:3, 3]
@@ -315,7 +327,7 @@ def _cells(
     total = int(np.prod(extent))
     for start in range(0, total, CHUNK):
         flat = np.arange(start, min(start + CHUNK, total))
-        yield np.stack(np.unravel_index(flat, tuple(extent)), axis=1) + first
+        yield np.stack(np.unravel_index(flat, tuple(extent))) + first[:, None]
 
 
 def _share_inside(
@@ -327,13 +339,16 @@ def _share_inside(
     """Share of a region's volume inside the target's box, by `POINTS` per axis of its voxels."""
     if not region.nnz:
         return 1.0
-    inside = 0.0
+    linear, edge = source_to_target[:3, :3], np.array(target_shape)[:, None] - 0.5
+    index = np.stack(np.unravel_index(region.indices, source_shape))
+    centres = linear @ index + source_to_target[:3, 3:]
+    reach = np.abs(linear).sum(axis=1, keepdims=True) / 2
+    whole = ((centres >= reach - 0.5) & (centres <= edge - reach)).all(axis=0)
+    near = ((centres > -reach - 0.5) & (centres < edge + reach)).all(axis=0) & ~whole
+    inside = float(region.data[whole].sum())
     points = sample_points((POINTS, POINTS, POINTS))
-    index = np.stack(np.unravel_index(region.indices, source_shape), axis=1)
-    for start in range(0, index.shape[0], CHUNK):
-        part = slice(start, start + CHUNK)
-        for offset in points:
-            place = (index[part] + offset) @ source_to_target[:3, :3].T + source_to_target[:3, 3]
-            within = ((place >= -0.5) & (place <= np.array(target_shape) - 0.5)).all(axis=1)
-            inside += float(region.data[part][within].sum())
-    return inside / int(points.shape[0]) / float(region.data.sum())
+    for step in (linear @ points.T).T:
+        place = centres[:, near] + step[:, None]
+        within = ((place >= -0.5) & (place <= edge)).all(axis=0)
+        inside += float(region.data[near][within].sum()) / points.shape[0]
+    return inside / float(region.data.sum()) if (~whole).any() else 1.0

@@ -104,7 +104,7 @@ def recovered(design: Design, values: np.ndarray, variance: np.ndarray | None) -
     model = means[-1] + design.blurred.T @ (means[:-1] - means[-1])
     residual = np.where(finite, known - model, 0.0)
     borders = _exchanged(design, residual) - _misplaced(design, means, model)
-    uneven = design.cells.weights.multiply(residual).tocsr()
+    uneven = sparse.csr_matrix(cells.weights.multiply(residual))
     causes = [borders, _through(design.blurred, uneven)]
     if design.steeper is not None:
         causes.append(-(design.steeper @ means)[:, np.newaxis])
@@ -160,7 +160,7 @@ def _movers(design: Design) -> tuple[np.ndarray, np.ndarray]:
 
 def _exchanged(design: Design, values: np.ndarray) -> np.ndarray:
     """Change dW v of the sums (cell + 1, motion): what a cell takes, its neighbours give."""
-    changes = -_through(design.blurred, design.given.multiply(values).tocsr())
+    changes = -_through(design.blurred, sparse.csr_matrix(design.given.multiply(values)))
     changes[_movers(design)] = design.changes @ values
     return changes
 

@@ -1,8 +1,8 @@
 """Ledger: where all that was given is, and what nobody can account for.
 
 Every row is a percentage of the net activity given, corrected for decay to administration: each
-region, the remainder of the field of view, each place that was collected (up to the frame's middle),
-their total, and what is unaccounted for, 100 minus the total.
+region, the remainder of the field of view, each place that was collected (up to the frame's
+middle), their total, and what is unaccounted for, 100 minus the total.
 
 * One set of values: those corrected for partial volume, or as imaged where nothing is corrected;
   never mixed. Both add up to all the activity in the image.
@@ -59,11 +59,11 @@ def _balance(
     session: Session, curves: Curves, given: Estimate, once: np.ndarray, time: int
 ) -> Iterator[Value]:
     percent = 100 / given.value
-    dose_cv = cv_of(given)
-    flags = dose_flags(given)
     moment = float(curves.frames.middle[time])
 
-    def value(place: str, estimate: Estimate, own: tuple[str, ...], method: str) -> Value:
+    def value(
+        place: str, estimate: Estimate, method: str, own: tuple[str, ...] = ()
+    ) -> Value:
         return Value(
             region=place,
             metric=METRIC,
@@ -71,7 +71,7 @@ def _balance(
             unit="%",
             time=moment,
             analyte=curves.analyte,
-            flags=(*own, *flags),
+            flags=(*own, *dose_flags(given)),
             method=method,
         )
 
@@ -79,35 +79,36 @@ def _balance(
     # A region that is not a number must not reach those it shares nothing with (0 * NaN).
     amounts = percent * np.where(once == 0, 0.0, once * held).sum(axis=1)
     covariance = percent**2 * once @ curves.amount_covariance(time) @ once.T
+    cv_image = float(np.hypot(curves.scale_cv, cv_of(given)))
     for n, name in enumerate(curves.names):
-        sd = float(np.sqrt(max(covariance[n, n], 0.0)))
-        scaled = abs(amounts[n]) * float(np.hypot(curves.scale_cv, dose_cv))
-        shown = _estimate(float(amounts[n]) if curves.volume[n] > 0 else np.nan, sd, scaled)
-        shared = np.abs(once[n] - np.eye(len(once))[n]).max() > 0
-        own = (*curves.flags[n], *(("overlap_counted_once",) if shared else ()))
-        yield value(name, shown, own, curves.source.rstrip(".") or "as imaged")
+        shown = float(amounts[n]) if curves.volume[n] > 0 else float("nan")
+        estimate = _estimate(shown, float(covariance[n, n]), abs(shown) * cv_image)
+        overlaps = np.abs(once[n] - np.eye(len(once))[n]).max() > 1e-6  # beyond rounding
+        own = (*curves.flags[n], *(("overlap_counted_once",) if overlaps else ()))
+        yield value(name, estimate, curves.source.rstrip(".") or "as imaged", own)
     collected = _collected(session, percent, moment)
     for place, part in collected.items():
-        scaled = abs(part.value) * dose_cv
-        yield value(place, _estimate(part.value, part.sd, scaled), (), "collected")
+        scaled = abs(part.value) * cv_of(given)
+        yield value(place, _estimate(part.value, part.sd**2, scaled), "collected")
 
     imaged = float(amounts.sum())
     total = imaged + sum(part.value for part in collected.values())
-    variance = max(float(covariance.sum()), 0.0) + sum(p.sd**2 for p in collected.values())
-    scaled = float(np.hypot(imaged * curves.scale_cv, total * dose_cv))
-    sum_of_all = _estimate(total, float(np.sqrt(variance)), scaled)
-    unknown = tuple({flag for own in curves.flags for flag in own if flag == "noise_unknown"})
-    yield value("total", sum_of_all, unknown, "sum of all places")
-    missing = _estimate(100 - total, float(np.sqrt(variance)), scaled)
-    open_ = abs(missing.value) > NORMAL_95 * missing.sd
-    own = (*unknown, "unaccounted") if open_ else unknown
-    yield value("unaccounted", missing, own, "100 % minus the total")
+    random = float(covariance.sum()) + sum(part.sd**2 for part in collected.values())
+    scaled = float(np.hypot(imaged * curves.scale_cv, total * cv_of(given)))
+    unknown = tuple({flag for flags in curves.flags for flag in flags if flag == "noise_unknown"})
+    yield value("total", _estimate(total, random, scaled), "sum of all places", unknown)
+    missing = _estimate(100 - total, random, scaled)
+    opens = abs(missing.value) > NORMAL_95 * missing.sd
+    own = (*unknown, "unaccounted") if opens else unknown
+    yield value("unaccounted", missing, "100 % minus the total", own)
 
 
-def _estimate(value: float, random: float, shared: float) -> Estimate:
+def _estimate(value: float, variance: float, shared: float) -> Estimate:
+    """An estimate from its random variance; rounding may leave a sum of amounts below zero."""
     if not np.isfinite(value):
         return Estimate(value=float("nan"))
-    return Estimate(value=value, sd=float(np.hypot(random, shared)), sd_shared=shared)
+    sd = float(np.sqrt(max(variance, 0.0) + shared**2))
+    return Estimate(value=value, sd=sd, sd_shared=shared)
 
 
 def _collected(session: Session, percent: float, moment: float) -> dict[str, Estimate]:

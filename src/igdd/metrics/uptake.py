@@ -176,9 +176,7 @@ def _volume(curves: Curves, region: int, time: int) -> Value:
 _OF_VALUES = ("nan_voxels", "noise_unknown", "small_region")
 
 
-def _percent_id(
-    curves: Curves, given: Estimate, *, region: int, time: int, twin: str
-) -> Value:
+def _percent_id(curves: Curves, given: Estimate, *, region: int, time: int, twin: str) -> Value:
     value = 100 * float(curves.values[region, time] * curves.volume[region]) / given.value
     variance = float(curves.amount_covariance(time)[region, region])
     random = 100 / given.value * _root(variance, value)

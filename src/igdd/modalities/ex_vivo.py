@@ -26,7 +26,7 @@ Source: first-order propagation, JCGM 100:2008 (GUM), section 5.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +53,7 @@ class Scale:
     cv               relative standard deviation of `dose_rate`, background apart
     background_sd    of the background rate, 1/s
     dose_slope       change of `dose_rate` per change of the background rate (negative)
+    standards        number of them
     """
 
     background: float
@@ -61,6 +62,7 @@ class Scale:
     cv: float
     dose_slope: float
     standards: int
+    flags: tuple[str, ...] = ()
 
 
 def calibrate(
@@ -73,32 +75,50 @@ def calibrate(
     """
     seconds = decay.half_life_of(half_life)
     _check(table)
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            return _calibrated(table, seconds, analyte)
+    except FloatingPointError as error:
+        raise InputError(
+            f"the ex vivo table holds numbers whose quotients have no finite value ({error}); "
+            "check counts, fractions and masses for misplaced digits"
+        ) from error
+
+
+def _calibrated(table: pd.DataFrame, seconds: float, analyte: str) -> dict[str, tuple[Value, ...]]:
     scale = standard_scale(table, seconds)
     method = METHOD.format(standards=f"{scale.standards} standard{'s' * (scale.standards > 1)}")
     samples = table[table["kind"] == "sample"]
     factors = decay.decay_factor(seconds, samples["counted_at"], samples["count_time"])
     values: dict[str, list[Value]] = {}
     for (_, row), factor in zip(samples.iterrows(), factors, strict=True):
-        share = _share(row, float(factor), scale)
-        rows = values.setdefault(str(row["animal"]), [])
-        common = {"region": str(row["organ"]), "time": float(row["time"]), "analyte": analyte}
-        rows.append(Value(metric="percent_id", estimate=share, unit="%", method=method, **common))
-        mass = row.get("mass", np.nan)
-        if np.isnan(mass):
-            continue
-        mass_sd = row.get("mass_sd", np.nan)
-        unknown = bool(np.isnan(mass_sd))
-        rows.append(
-            Value(
-                metric="percent_id_per_g",
-                estimate=share.times(1 / mass, cv_random=0.0 if unknown else mass_sd / mass),
-                unit="%/g",
-                flags=("mass_sd_unknown",) if unknown else (),
-                method=method + ", per gram as weighed",
-                **common,
-            )
+        first = Value(
+            region=str(row["organ"]),
+            metric="percent_id",
+            estimate=_share(row, float(factor), scale),
+            unit="%",
+            time=float(row["time"]),
+            analyte=analyte,
+            flags=scale.flags,
+            method=method,
         )
+        rows = values.setdefault(str(row["animal"]), [])
+        rows.append(first)
+        if np.isfinite(row.get("mass", np.nan)):
+            rows.append(_per_gram(first, float(row["mass"]), float(row.get("mass_sd", np.nan))))
     return {animal: tuple(rows) for animal, rows in values.items()}
+
+
+def _per_gram(share: Value, mass: float, mass_sd: float) -> Value:
+    unknown = bool(np.isnan(mass_sd))
+    return replace(
+        share,
+        metric="percent_id_per_g",
+        estimate=share.estimate.times(1 / mass, cv_random=0.0 if unknown else mass_sd / mass),
+        unit="%/g",
+        flags=share.flags + (("mass_sd_unknown",) if unknown else ()),
+        method=share.method + ", per gram as weighed",
+    )
 
 
 def standard_scale(table: pd.DataFrame, half_life: float) -> Scale:
@@ -119,7 +139,10 @@ def standard_scale(table: pd.DataFrame, half_life: float) -> Scale:
             f"{rate:g}/s; check kind, counts and count_time of the standards"
         )
     counting = factor * np.sqrt(np.maximum(found, 1)) / time / share
-    pipetting = whole * np.nan_to_num(_column(standards, "fraction_sd")) / share
+    share_sd = _column(standards, "fraction_sd")
+    pipetting = whole * np.nan_to_num(share_sd) / share
+    # several standards show by their scatter how well they were made; a single one does not
+    unknown = share.size == 1 and bool(np.isnan(share_sd).any())
     propagated = float(np.sqrt((counting**2 + pipetting**2).sum())) / share.size
     scatter = float(whole.std(ddof=1) / np.sqrt(share.size)) if share.size > 1 else 0.0
     return Scale(
@@ -129,6 +152,7 @@ def standard_scale(table: pd.DataFrame, half_life: float) -> Scale:
         cv=max(propagated, scatter) / dose_rate,
         dose_slope=-float((factor / share).mean()),
         standards=int(share.size),
+        flags=("standard_sd_unknown",) if unknown else (),
     )
 
 

@@ -312,10 +312,9 @@ def _spread(view: Overview) -> list[Answer]:
         place = f" {_arm(str(group))}" if len(view.groups) > 1 else ""
         text = wording.sentence(
             _when(view),
-            f"the {wording.count(len(part), 'lesion')}{place} range from {ends[0]} to {ends[1]}",
-            f"{printed}: a coefficient of variation of {spread:.0f} %, measurement noise included"
-            if printed
-            else f"(coefficient of variation {spread:.0f} %, measurement noise included)",
+            f"the {wording.count(len(part), 'lesion')}{place} range from",
+            f"{ends[0]} to {ends[1]} {printed}".rstrip() + ": a coefficient of variation of",
+            f"{spread:.0f}\N{NO-BREAK SPACE}%, measurement noise included",
         )
         found.append(Answer(question="Q3", text=text, flags=flags_of(part)))
     return found

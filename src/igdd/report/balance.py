@@ -136,10 +136,12 @@ def forest(view: Overview, question: str) -> Chart | None:
     table = findings_of(view, question)
     if not len(table):
         return None
-    first = table["unit"].fillna("1").astype(str).iloc[0]
-    table = table[table["unit"].fillna("1").astype(str) == first]
+    # Only estimates of one unit share an axis; the table below holds all.
+    units = table["unit"].replace("", "1")
+    first = units.iloc[0]
+    table = table[units == first]
     numbers = table[["estimate", "low", "high"]].astype(float)
-    table = table.loc[np.isfinite(numbers).all(axis=1)]
+    table = table[np.isfinite(numbers.to_numpy()).all(axis=1)]
     if len(table) < 2:
         return None
     numbers = numbers.loc[table.index]

@@ -225,11 +225,11 @@ def _findings(view: Overview, question: str) -> Table | None:
             finding_sentence(row),
             wording.with_interval(
                 float(row["estimate"]), float(row["low"]), float(row["high"]),
-                "" if row["unit"] in ("1", None) else str(row["unit"]),
+                "" if row["unit"] == "1" else str(row["unit"]),
             ),
             wording.p_value(float(row["p"])),
             wording.p_value(float(row["p_adjusted"])),
-            str(row["n"]),
+            f"{row['n']:.0f}" if np.isfinite(row["n"]) else "–",
             ", ".join(str(row["flags"] or "").split(";")),
         )
         for row in table.head(MOST_FINDINGS).to_dict("records")

@@ -170,7 +170,7 @@ def _curves(
             alt.Tooltip("value:Q", title=title, format=".4~g"),
         ],
     )
-    y = alt.Y("value:Q", title=None)
+    y = alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=26, tickCount=4))
     lines = (
         base.transform_filter(alt.datum.what == "subject")
         .mark_line(strokeWidth=0.8)
@@ -188,9 +188,13 @@ def _curves(
         means.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", title=None), y2="high:Q"),
         means.mark_line(strokeWidth=2.4).encode(y=y),
         means.mark_circle(size=28).encode(y=y),
-    ).properties(width=(WIDTH + 60) // columns - 38, height=105, data=inline(table))
+    ).properties(width=(WIDTH + 60) // columns - 30, height=100, data=inline(table))
+    # Flush bounds keep the plots of a row level, whatever their tick labels.
     chart = layered.facet(
-        facet=alt.Facet("region:N", title=None, sort=shown), columns=columns
+        facet=alt.Facet("region:N", title=None, sort=shown),
+        columns=columns,
+        bounds="flush",
+        spacing={"column": 44, "row": 34},
     ).resolve_scale(y="independent")
     return finished(chart)
 

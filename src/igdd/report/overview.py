@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from igdd.types import Results
+from igdd.report import wording
+from igdd.types import FINDINGS, Results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +63,6 @@ class Overview:
 
     def scale(self, metric: str) -> tuple[float, str]:
         """Factor and printed unit of a metric, one for the whole report."""
-        from igdd.report import wording
-
         rows = self.of(metric)
         rows = rows[rows["kind"] != "remainder"] if (rows["kind"] != "remainder").any() else rows
         if not len(rows):
@@ -92,6 +91,7 @@ class Overview:
 
 def overview(results: Results) -> Overview:
     """Read Results for the report."""
+    results = replace(results, findings=_typed(results.findings))
     table = results.measurements
     flags = table["flags"].fillna("").astype(str)
     rows = table.assign(flags=flags)[~flags.str.contains(r"(?:^|;)excluded(?:;|$)")]
@@ -217,6 +217,20 @@ def flags_of(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted({flag for text in texts for flag in text.split(";") if flag}))
 
 
+def _typed(findings: pd.DataFrame) -> pd.DataFrame:
+    """Findings with numbers as numbers (None becomes NaN) and texts as texts (None is empty)."""
+    numbers = ("estimate", "low", "high", "p", "p_adjusted", "n")
+    table = findings.reindex(columns=list(FINDINGS))
+    return table.assign(
+        **{
+            name: table[name].astype(float)
+            if name in numbers
+            else table[name].astype(object).where(table[name].notna(), "").astype(str)
+            for name in FINDINGS
+        }
+    )
+
+
 def _ordered_sessions(rows: pd.DataFrame) -> tuple[str, ...]:
     medians = rows.groupby("session", sort=True)["time"].median()
     return tuple(
@@ -248,5 +262,6 @@ def _focus(results: Results, rows: pd.DataFrame, sessions: tuple[str, ...], leve
         compared = compared[compared.isin(sessions)]
         if len(compared):
             return str(compared.value_counts().sort_index().idxmax())
-    filled = set(rows.loc[(rows["metric"] == level) & np.isfinite(rows["value"]), "session"])
+    known = rows[np.isfinite(rows["value"])]
+    filled = set(known.loc[known["metric"] == level, "session"]) or set(known["session"])
     return next((name for name in reversed(sessions) if name in filled), "")

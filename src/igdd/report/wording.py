@@ -32,6 +32,7 @@ _UNITS = {
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BECQUEREL = ((1e9, "GBq"), (1e6, "MBq"), (1e3, "kBq"), (1.0, "Bq"))
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_NOMINAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
 SMALL_PERCENT_PER_GRAM = 0.05
 INTERVAL_UNKNOWN = "95 % interval not known"
 
@@ -153,7 +154,7 @@ def session_name(session: str) -> str:
     >>> session_name("24h"), session_name("baseline"), session_name("ses-2")
     ('24 h', 'baseline', 'ses-2')
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)", session)
+    found = _NOMINAL.fullmatch(session)
     return f"{found[1]} {found[2]}" if found else session
 
 
@@ -166,7 +167,7 @@ def at_session(session: str) -> str:
     if not session:
         return ""
     name = session_name(session)
-    return f"at {name}" if name != session else f"in session {session}"
+    return f"at {name}" if _NOMINAL.fullmatch(session) else f"in session {name}"
 
 
 def region_name(region: str) -> str:

@@ -109,7 +109,7 @@ def _torso() -> tuple[tuple[Shape, ...], dict[str, tuple[Shape, ...]]]:
         "blood": (Shape(centre=(-22, 34, 72), semi=(40, 36, 42), ripple=0.05),),
         "marrow": (Shape(centre=(0, -72, -15), semi=(17, 15, 210), power=(2, 2, 12)),),
         "bladder": (Shape(centre=(0, 42, -335), semi=(32, 30, 32), ripple=0.03),),
-        "muscle": (Shape(centre=(78, -58, -355), semi=(28, 22, 50), ripple=0.03),),
+        "muscle": (Shape(centre=(72, -52, -342), semi=(28, 22, 48), ripple=0.03),),
     }
     return body, organs
 
@@ -165,11 +165,17 @@ def _phase(rng: np.random.Generator) -> tuple[float, float, float]:
 def _draw_lesions(
     rng: np.random.Generator, scale: np.ndarray, smallest: float, largest: float
 ) -> tuple[Lesion, ...]:
-    count = int(rng.integers(1, 6))
-    sites = rng.choice(len(SITES), size=count, replace=False)
+    fitting = [(place, room) for place, room in SITES if room >= smallest]
+    if not 0 < smallest <= largest or not fitting:
+        raise InputError(
+            f"lesions of {smallest} to {largest} mm; expected rising diameters, from at most "
+            f"{max(room for _, room in SITES)} mm"
+        )
+    count = min(int(rng.integers(1, 6)), len(fitting))
+    sites = rng.choice(len(fitting), size=count, replace=False)
     lesions = []
     for number, site in enumerate(sorted(sites), start=1):
-        place, room = SITES[site]
+        place, room = fitting[site]
         diameter = float(np.exp(rng.uniform(np.log(smallest), np.log(min(room, largest)))))
         stretch = rng.uniform(0.85, 1.18, 3)
         semi = diameter / 2 * stretch / np.cbrt(stretch.prod())

@@ -13,7 +13,7 @@ from igdd.simulate.phantom import LESION_DENSITY, TISSUES
 from igdd.simulate.write import Record, write_table
 from igdd.types import COLUMNS, KEY
 
-ANALYTE = "carrier"  # the label is on the carrier and stays there
+ANALYTE = "label"  # what is imaged; it is on the carrier and stays there
 METHOD = "simulated truth"
 
 

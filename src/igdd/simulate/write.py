@@ -304,7 +304,13 @@ def write_dataset(folder: Path, records: Sequence[Record]) -> None:
         },
     )
     (folder / "README").write_text(README, encoding="utf-8")
+    (folder / ".bidsignore").write_text("\n".join(BEYOND_BIDS) + "\n", encoding="utf-8")
 
+
+# The study and what igdd writes beside it.
+BEYOND_BIDS = (
+    "*.toml", "*.csv", "*.parquet", "report.*", "provenance.json", "run.log", "sessions/", ".lock",
+)  # fmt: skip
 
 README = """A virtual trial: every patient, image and number in this folder is simulated.
 

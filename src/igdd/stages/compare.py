@@ -26,4 +26,5 @@ def compare(
         tables.append(method.function(measurements, kinds=kinds, **options))
     if not tables:
         return pd.DataFrame(columns=list(FINDINGS))
-    return pd.concat(tables, ignore_index=True)[list(FINDINGS)]
+    findings: pd.DataFrame = pd.concat(tables, ignore_index=True)[list(FINDINGS)]
+    return findings

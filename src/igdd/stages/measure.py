@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 REPLICATES = 200  # the standard deviation is then known to 5 %
 
 
-def measure(
-    session: Session, requests: Sequence[tuple[Metric, Mapping[str, Any]]]
-) -> pd.DataFrame:
+def measure(session: Session, requests: Sequence[tuple[Metric, Mapping[str, Any]]]) -> pd.DataFrame:
     """Rows of the tidy table for all requested metrics; one row per `igdd.types.KEY`."""
     import pandas as pd
 

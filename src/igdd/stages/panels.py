@@ -44,7 +44,9 @@ def panels(session: Session, anatomy: Image | None = None) -> tuple[Panel, ...]:
             title=title,
             pixels=_flat(values.max(axis=axis), axis).astype(np.float32),
             spacing=(spacing[rows_columns[0]], spacing[rows_columns[1]]),
-            outlines={name: _flat(mask.any(axis=axis), axis) for name, mask in masks.items()},
+            outlines={
+                name: _flat(np.asarray(mask.any(axis=axis)), axis) for name, mask in masks.items()
+            },
             **common,  # type: ignore[arg-type]
         )
         for kind, title, axis, rows_columns in views

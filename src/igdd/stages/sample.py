@@ -25,7 +25,7 @@ from igdd.errors import StudyError
 from igdd.kernels import blur
 from igdd.kernels.partition import cells_of, cut
 from igdd.kernels.transfer import LOST, Design, Sampled, as_imaged, border_moves, recovered
-from igdd.types import Curves, Image, Modes, Regions, Scanner
+from igdd.types import Curves, Grid, Image, Modes, Regions, Scanner
 
 REMAINDER = "remainder"
 SMALL = 0.3  # a region that keeps less of its own signal is flagged
@@ -83,9 +83,9 @@ def noise_variance(image: Image, regions: Regions, scanner: Scanner) -> Image:
     row = disjoint[regions.names.index(scanner.noise_region)]
     interior = _interior(row, image, scanner.psf if scanner.psf is not None else fwhm)
     variance = np.empty(image.values.shape, dtype=np.float32)
-    for time in range(variance.shape[-1]):
+    for time in range(image.frames.start.size):
         frame = image.values[..., time]
-        ratio = _variance_over_mean(interior, frame, image.grid.spacing, fwhm)
+        ratio = _variance_over_mean(interior, frame, image.grid, fwhm)
         variance[..., time] = ratio * np.abs(_local_mean(disjoint, frame))
     return replace(image, variance=variance, noise_correlation=fwhm)
 
@@ -104,18 +104,21 @@ def _interior(row: sparse.csr_matrix, image: Image, fwhm: float) -> sparse.csr_m
     deep = own.indices[own.data > INTERIOR]
     if deep.size < ENOUGH:
         deep = row.indices[row.data > 1 - LOST]
-    return sparse.csr_matrix((np.ones(deep.size), (np.zeros(deep.size), deep)), shape=(1, size))
+    return sparse.csr_matrix(
+        (np.ones(deep.size), (np.zeros(deep.size, dtype=deep.dtype), deep)), shape=(1, size)
+    )
 
 
 def _variance_over_mean(
-    interior: sparse.csr_matrix, frame: np.ndarray, spacing: np.ndarray, fwhm: float
+    interior: sparse.csr_matrix, frame: np.ndarray, grid: Grid, fwhm: float
 ) -> float:
     """Unbiased variance over mean; correlated voxels scatter less about their own mean."""
     values = frame.ravel()[interior.indices].astype(float)
     values = values[np.isfinite(values)]
     if values.size < 2 or not values.mean() > 0:
         return float("nan")
-    together = blur.noise_overlap(interior, frame.shape, spacing, fwhm)[0, 0] / interior.nnz**2
+    together = blur.noise_overlap(interior, grid.shape, grid.spacing, fwhm)[0, 0]
+    together = float(together) / interior.nnz**2
     return float(np.var(values) / max(1 - together, LOST) / values.mean())
 
 

@@ -129,8 +129,8 @@ def test_the_sentence_says_it_all():
     low, high = np.exp(1 - half), np.exp(1 + half)
     assert_allclose((found["low"], found["high"]), (low, high), rtol=1e-6)
     assert found["sentence"] == (
-        f"At 24 h the lesions of the targeted arm hold 2.72 times (95 % {low:.3f} to {high:.2f}) "
-        "the percent_id_per_g of the plain arm; p = 0.07, 3 and 3 subjects, 3 and 3 lesions."
+        f"At 24 h the %ID/g of the lesions in the targeted arm is 2.72 times (95 % {low:.3f} to "
+        f"{high:.2f}) that in the plain arm; p = 0.07, 3 and 3 subjects, 3 and 3 lesions."
     )
 
 

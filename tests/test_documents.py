@@ -28,7 +28,7 @@ def test_the_examples_of_contributing_run(tmp_path):
         (tmp_path / name).write_text(code, encoding="utf-8")
     sources = [name for name, _ in blocks if name.startswith("src")]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-v", "--doctest-modules",
+        [sys.executable, "-m", "pytest", "-v", "--doctest-modules",
          "-p", "no:cacheprovider", "tests", *sources],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},

@@ -129,6 +129,12 @@ def test_values_of_another_shape_are_not_written(tmp_path: Path) -> None:
         bids.write_nifti(tmp_path / "a.nii", VALUES[1:], GRID)
 
 
+def test_a_value_beyond_single_precision_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="single precision"):
+        bids.write_nifti(tmp_path / "a.nii", np.full(GRID.shape, 1e39), GRID)
+    assert not list(tmp_path.iterdir())
+
+
 def test_participants_and_their_columns(tmp_path: Path) -> None:
     rows = [
         {"sex": "F", "participant_id": "sub-01", "weight": 71.0},

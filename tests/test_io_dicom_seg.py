@@ -296,20 +296,20 @@ def set_positions(dataset: Dataset, places: list[float]) -> None:
 def test_a_segmentation_that_contradicts_itself_is_refused(tmp_path: Path, change, message: str):
     path = written(tmp_path, some_regions(PLAIN, fractional=True))
     changed(path, change)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match=message):
         dicom_seg.read(path, PLAIN)
-    assert time.perf_counter() - start < 1  # the project's bound on hostile input
+    assert time.process_time() - start < 1  # the project's bound on hostile input
 
 
 @pytest.mark.parametrize("explicit", [True, False])
 def test_deep_nesting_is_refused_quickly(tmp_path: Path, explicit: bool):
     path = tmp_path / "deep.dcm"
     path.write_bytes(deep_sequence(dicom_seg.SEGMENTATION, 10_000, explicit))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match=r"deep\.dcm"):
         dicom_seg.read(path, PLAIN)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_deflated_bomb_stops_at_the_limit(tmp_path: Path):
@@ -327,10 +327,10 @@ def test_a_deflated_bomb_stops_at_the_limit(tmp_path: Path):
     path.write_bytes(head + bomb)
     assert dicom_seg.sniff(path)
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match="inflates to more"):
         dicom_seg.read(path, PLAIN)
-    spent, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    spent, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert spent < 1
     assert peak < 200e6

@@ -15,7 +15,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -422,6 +422,9 @@ class TestHostile:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(changes=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=6))
+    @example(changes=[(287, 127)])  # a signalling NaN in the sform
+    @example(changes=[(439, 96)])  # an sform beyond the range of squares
+    @example(changes=[(71, 1)])  # an unknown datatype
     def test_mutated_bytes_give_an_answer_or_our_error(
         self, tmp_path: Path, kind: Any, compressed: bool, changes: list[tuple[int, int]]
     ) -> None:

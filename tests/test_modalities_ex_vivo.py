@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 
 from igdd.errors import InputError
 from igdd.modalities import ex_vivo
+from igdd.types import Agent, Subject
 
 HALF_LIFE = 45720.0  # Cu-64, ICRP-107
 DOSE_RATE = 5e7  # counts per second of the whole dose at the common instant
@@ -183,3 +184,19 @@ def test_a_table_that_has_no_answer_is_refused(column, kind, value, message):
 def test_a_table_without_its_columns_is_refused():
     with pytest.raises(InputError, match="lacks counts"):
         ex_vivo.calibrate(make_table().drop(columns="counts"), HALF_LIFE)
+
+
+def test_one_animal_of_the_table_is_the_subject():
+    values = ex_vivo.of_subject(make_table(), Subject(id="m1"), Agent(nuclide="Cu-64"))
+    liver = next(one for one in values if (one.region, one.metric) == ("liver", "percent_id"))
+    assert_allclose(liver.estimate.value, TRUTH["liver"][0], rtol=1e-9)  # rounding only
+
+
+def test_an_animal_that_was_not_counted_is_named():
+    with pytest.raises(InputError, match="no animal 'm9'; expected"):
+        ex_vivo.of_subject(make_table(), Subject(id="m9"), Agent(nuclide="Cu-64"))
+
+
+def test_a_table_without_a_nuclide_is_refused():
+    with pytest.raises(InputError, match=r"agent\.label\.nuclide"):
+        ex_vivo.of_subject(make_table(), Subject(id="m1"), Agent())

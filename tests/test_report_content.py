@@ -8,7 +8,8 @@ import pytest
 import report_studies as studies
 from igdd.flags import FLAGS
 from igdd.report.chart import Chart
-from igdd.report.content import Table, Text, content
+from igdd.report.content import Text, content
+from igdd.report.listings import Table
 from igdd.report.pictures import Picture
 from igdd.types import FINDINGS
 
@@ -103,5 +104,5 @@ def test_a_comparison_that_could_not_be_made_is_listed_without_numbers():
     gaps = dict.fromkeys(("estimate", "low", "high", "p", "p_adjusted", "n", "flags", "unit"))
     findings = pd.DataFrame([studies.finding(**gaps)], columns=list(FINDINGS))
     report = content(studies.results([studies.row()], findings=findings))
-    (row,) = table(report, "Comparisons").rows
-    assert row[1:] == ("not known", "–", "–", "–", "")
+    (row,) = table(report, "Comparisons of uptake per mass").rows
+    assert row == ("lesion", "24 h", "targeted / plain", "not known", "–", "–", "–", "")

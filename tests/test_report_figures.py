@@ -127,6 +127,16 @@ def test_ratios_are_drawn_on_a_logarithmic_scale_that_holds_one():
     assert domain[0] < 1 < domain[1]
 
 
+def test_only_tested_comparisons_stand_in_the_forest():
+    rows = [studies.finding(region=n) for n in ("a", "b")]
+    rows.append(studies.finding(region="c", contrast="ICC", p=np.nan))
+    findings = pd.DataFrame(rows, columns=list(FINDINGS))
+    view = overview(studies.results([studies.row()], findings=findings))
+    (chart,) = filter(None, (balance.forest(view, question) for question in ("Q1", "Q7")))
+    labels = {row["label"] for row in values_of(chart.spec) if "label" in row}
+    assert labels == {"a", "b"}
+
+
 @pytest.mark.parametrize("study", studies.SMALL, ids=lambda study: study.__name__)
 def test_every_chart_is_json_and_small(study):
     view = overview(study())

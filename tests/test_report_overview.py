@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,8 +51,12 @@ def test_sessions_are_ordered_by_time_not_by_name(trial):
     assert overview(trial).sessions == ("4h", "24h", "72h")
 
 
-def test_headlines_speak_of_the_compared_session_else_of_the_last(trial):
+def test_headlines_speak_of_the_one_compared_session_else_of_the_last(trial):
     assert overview(trial).focus == "24h"
+    findings = pd.DataFrame(
+        [studies.finding(session=name) for name in studies.SESSIONS], columns=list(FINDINGS)
+    )
+    assert overview(replace(trial, findings=findings)).focus == "72h"
     assert overview(studies.phantom()).focus == "recon2"
 
 
@@ -76,6 +82,11 @@ def test_the_last_fitting_entry_of_the_study_gives_the_kind():
     }
     kinds = region_kinds(studies.results([studies.row(), studies.row(region="x")], study=study))
     assert (kinds["liver"], kinds["x"]) == ("reference", "lesion")
+
+
+def test_the_kinds_that_the_run_recorded_decide():
+    results = studies.results([studies.row()], provenance={"kinds": {"liver": "reference"}})
+    assert region_kinds(results)["liver"] == "reference"
 
 
 def test_pictures_know_the_kinds_better_than_patterns(trial):

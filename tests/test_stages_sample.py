@@ -145,6 +145,14 @@ def test_without_a_point_spread_nothing_is_recovered():
     assert imaged.names[-1] == imaged.kinds[-1] == "remainder"
 
 
+def test_as_imaged_is_the_weighted_mean_also_where_regions_overlap():
+    other = ball((28.0, 27.0, 40.0), 24.0)
+    values = np.random.default_rng(1).uniform(0, 9, SHAPE)
+    imaged, _ = sample(image_of(values), regions_of(organ=ORGAN, other=other), SCANNER)
+    expected = [(values * mask).sum() / mask.sum() for mask in (ORGAN, other)]
+    np.testing.assert_allclose(imaged.values[:2, 0], expected, rtol=1e-12)
+
+
 def test_unknown_noise_is_not_zero():
     imaged, recovered = sample(image_of(blurred(TRUTH)), APART, SCANNER)
     for curves in (imaged, recovered):

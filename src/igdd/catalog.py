@@ -74,6 +74,13 @@ def read_series(path: Path) -> list[Series]:
     return list(reader.read(path))
 
 
+def read_table(path: Path, reader: str) -> Any:
+    """A table of measurements, by the reader named; another form of file is refused."""
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    return find("readers", reader).read(path)
+
+
 def read_regions(path: Path, grid: Grid, **options: Any) -> Regions:
     """The regions of a label map, SEG or RTSTRUCT, on the given grid."""
     regions: Regions = _reader_for(path, "regions").read(path, grid, **options)
@@ -127,10 +134,9 @@ def _facts(declaration: Any) -> list[str]:
     for option in getattr(declaration, "options", ()):
         default = "required" if option.default == REQUIRED else f"default {option.default!r}"
         lines.append(f"- option `{option.name}` [{option.unit}], {default}: {option.help}")
-    for metric, unit in getattr(declaration, "gives", ()):
-        lines.append(f"- gives `{metric}` [{unit}]")
-    if getattr(declaration, "level", "") == "voxels":
-        lines.append(f"- gives `{declaration.name}` [{declaration.unit}]")
+    if isinstance(declaration, Metric):
+        given = declaration.gives or ((declaration.name, declaration.unit),)
+        lines += [f"- gives `{metric}` [{unit}]" for metric, unit in given]
     if declaration.reference:
         lines.append(f"- reference: {declaration.reference}")
     return [*lines, ""] if lines else []

@@ -70,11 +70,16 @@ class Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class Modality:
-    """An imaging modality: `calibrate(series, facts)` turns stored samples into an Image."""
+    """How stored samples become numbers with a unit.
+
+    gives "image":   calibrate(series, subject, agent, scanner, declared) -> Image
+    gives "values":  calibrate(table, subject, agent) -> Values of that subject, for counted samples
+    """
 
     name: str
     calibrate: Callable[..., Any]
     help: str
+    gives: Literal["image", "values"] = "image"
     options: tuple[Option, ...] = ()
     reference: str = ""
 
@@ -104,7 +109,8 @@ class Metric:
     level "voxels":   function(values, weights, **options) -> number or Estimate, of one region in
                       one frame; `measure` finds its uncertainty by seeded noise replicates
     level "session":  function(session, **options) -> iterable of Value
-    gives             the metrics it writes into the table, name -> unit (for level "session")
+    gives             the metrics it writes into the table, name and unit (for level "session");
+                      an option's value stands in braces: "ratio_to_{reference}"
     question          Q1 to Q7, the section of the report
     """
 
@@ -120,6 +126,12 @@ class Metric:
 
     def __post_init__(self) -> None:
         _check_name("metric", self.name)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Options that the user need not give, with their values."""
+        known = {option.name: option.default for option in self.options}
+        return {name: value for name, value in known.items() if value != REQUIRED}
 
 
 @dataclass(frozen=True)

@@ -45,17 +45,26 @@ _MOMENT = re.compile(
 )
 
 
+@lru_cache(maxsize=1)
+def broken() -> tuple[type[Exception], ...]:
+    """All that pydicom raises on damaged elements, its own errors included."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (*BROKEN, BytesLengthException, InvalidDicomError)
+
+
 @contextmanager
 def quiet() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect what the reading library warns about; it goes to the run log.
+    """Collect what the reading library warns about; its kind goes to the run log.
 
-    A list that is not empty on leaving means the flag `header_warning`.
+    A list that is not empty on leaving means the flag `header_warning`. What follows the colon of a
+    warning is the element's content, maybe a name: it is not logged.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield caught
-    for text in dict.fromkeys(str(warning.message) for warning in caught):
-        log.info("on reading a header: %s", text[:500])
+    for kind in dict.fromkeys(str(warning.message).split(":")[0] for warning in caught):
+        log.info("on reading a header: %s", kind[:200])
 
 
 # Elements of these kinds are ASCII texts in the file, the same in every transfer syntax.
@@ -219,7 +228,7 @@ def _value(header: Dataset, tag: int, where: str) -> Any:
         if element is not None and not isinstance(element, _data_element()):
             value = header[tag].value
         empty = value is None or (hasattr(value, "__len__") and len(value) == 0)
-    except BROKEN as error:
+    except broken() as error:
         raise InputError(
             f"{where} cannot be read ({type(error).__name__}); the header is damaged"
         ) from error

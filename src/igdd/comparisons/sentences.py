@@ -57,6 +57,18 @@ def _when(session: str) -> str:
     return f"At {nominal[1]} {nominal[2]}" if nominal else f"In session {session}"
 
 
+def printed(metric: str) -> str:
+    """A metric as people print it.
+
+    >>> printed("percent_id_per_g"), printed("suvbw"), printed("drug_concentration")
+    ('%ID/g', 'SUVbw', 'drug concentration')
+    """
+    words = metric.removesuffix("_uncorrected").replace("percent_id", "%ID").replace("_per_", "/")
+    if words.startswith("suv"):
+        words = "SUV" + words[3:]
+    return words.replace("ml", "mL").replace("_", " ")
+
+
 def _place(finding: Finding) -> str:
     return f"the {finding.region.replace('_', ' ')}"
 
@@ -77,16 +89,13 @@ def sentence(finding: Finding) -> str:
     start = f"{_when(finding.session)} {_place(finding)}"
     reference, other = finding.between
     if finding.lacks and np.isnan(finding.estimate):
-        return (
-            f"{start} cannot be compared in {finding.metric}: {finding.lacks}.{_left_out(finding)}"
-        )
+        return f"{start} cannot be compared in {printed(finding.metric)}: {finding.lacks}.{_left_out(finding)}"
     if np.isnan(finding.estimate):
         return (
-            f"{start}: the mean {finding.metric} of the {reference} arm is not above zero, so that "
+            f"{start}: the mean {printed(finding.metric)} of the {reference} arm is not above zero, so that "
             f"no ratio to it exists; {_p(finding.p)} for a difference of the arithmetic means, "
             f"{_counts(finding)}.{_left_out(finding)}"
         )
-    verb = "hold" if finding.region == LESIONS else "holds"
     if np.isfinite(finding.low):
         limits = f"95 % {_number(finding.low)} to {_number(finding.high)}"
     elif finding.lacks:
@@ -102,8 +111,9 @@ def sentence(finding: Finding) -> str:
                 f"{finding.family} comparisons), "
             )
     return (
-        f"{start} of the {other} arm {verb} {_number(finding.estimate)} times ({limits}) the "
-        f"{finding.metric} of the {reference} arm; {tested}{_counts(finding)}.{_left_out(finding)}"
+        f"{_when(finding.session)} the {printed(finding.metric)} of {_place(finding)} in the "
+        f"{other} arm is {_number(finding.estimate)} times ({limits}) that in the {reference} arm; "
+        f"{tested}{_counts(finding)}.{_left_out(finding)}"
     )
 
 
@@ -121,7 +131,7 @@ def spread_sentence(finding: Finding) -> str:
     start = f"{_when(finding.session)}"
     if finding.lacks:
         return (
-            f"{start} the {finding.metric} of the lesions gives no {finding.contrast}: "
+            f"{start} the {printed(finding.metric)} of the lesions gives no {finding.contrast}: "
             f"{finding.lacks}.{_left_out(finding)}"
         )
     if np.isnan(finding.low):
@@ -131,5 +141,5 @@ def spread_sentence(finding: Finding) -> str:
     else:
         limits = f"95 % {100 * finding.low:.0f} to {100 * finding.high:.0f} %"
     numbers = f"{100 * finding.estimate:.0f} % ({limits})"
-    text = _SPREAD[finding.contrast].format(finding.metric, numbers)
+    text = _SPREAD[finding.contrast].format(printed(finding.metric), numbers)
     return f"{start} {text}; {_counts(finding)}.{_left_out(finding)}"

@@ -171,6 +171,8 @@ def _write_volume(path: Path, values: np.ndarray, grid: Grid, kind: np.dtype[Any
             else:
                 _write_to(file, values, grid, kind)
         draft.replace(path)
+    except FloatingPointError as error:
+        raise InputError(f"{path}: a value is beyond single precision (3.4e38)") from error
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
@@ -186,7 +188,8 @@ def _write_to(stream: BinaryIO, values: np.ndarray, grid: Grid, kind: np.dtype[A
         step = max(1, CHUNK // (volume.shape[0] * volume.shape[1]))
         for start in range(0, volume.shape[2], step):
             slab = volume[..., start : start + step]
-            stream.write(slab.astype(kind).tobytes(order="F"))
+            with np.errstate(over="raise", invalid="ignore"):
+                stream.write(slab.astype(kind).tobytes(order="F"))
 
 
 def _header(shape: tuple[int, ...], grid: Grid, kind: np.dtype[Any]) -> bytes:

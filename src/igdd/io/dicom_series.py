@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +50,13 @@ UID_SHOWN = 12
 
 def sniff(path: Path) -> bool:
     """Whether a file, or one of the first files of a folder, is a PET, CT or MR slice in DICOM."""
-    for tried, file in enumerate(_files(path)):
-        if tried >= SNIFFED:
-            return False
-        if is_dicom(file):
+    with quiet():
+        for file in islice(_files(path), SNIFFED):
+            if not is_dicom(file):
+                continue
             try:
                 found = read_header(file)
-            except InputError:  # `read` says what is wrong with it
+            except InputError:  # `read` says what is wrong
                 return True
             if found is not None and _class(found.header) in (*CLASSES, *MANY_FRAMES):
                 return True
@@ -109,8 +110,8 @@ def headers(path: Path) -> dict[str, tuple[Dataset, ...]]:
 def describe(path: Path) -> list[dict[str, Any]]:
     """What every DICOM series at a path is, from its headers only, and what is wrong with it.
 
-    Keys: `series` (end of its UID), `uid`, `number`, `modality`, `description`, `files`, `path`, and
-    for images `frames`, `shape`, `spacing`, `units`, `decay_correction`, `corrected`, `tracer`,
+    Keys: `series` (end of its UID), `uid`, `number`, `modality`, `description`, `files`, `path`,
+    and for images `frames`, `shape`, `spacing`, `units`, `decay_correction`, `corrected`, `tracer`,
     `nuclide`, `acquired`, `frame_seconds`, `flags`, `problem`.
     """
     rows = []
@@ -119,7 +120,7 @@ def describe(path: Path) -> list[dict[str, Any]]:
         row: dict[str, Any] = {
             "series": uid[-UID_SHOWN:],
             "uid": uid,
-            "number": number(header, "SeriesNumber"),
+            "number": text(header, "SeriesNumber"),
             "modality": text(header, "Modality") or "",
             "description": text(header, "SeriesDescription") or "",
             "files": len(slices),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from igdd.errors import InputError
-from igdd.headers import BROKEN, label, number, tag_of
+from igdd.headers import broken, label, number, tag_of, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -47,7 +47,8 @@ LAYOUT = (
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "NumberOfFrames",
 )  # fmt: skip
-FAILURES = (*BROKEN, MemoryError, OSError, RuntimeError)
+# What decoding can fail with, beside what pydicom raises on damaged elements.
+FAILURES = (MemoryError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,17 +170,20 @@ def _meta_ends(head: bytes) -> bool:
 
 def _parsed(stream: BinaryIO, path: Path, stop_before_pixels: bool = False) -> Dataset:
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     try:
         header = dcmread(stream, stop_before_pixels=stop_before_pixels, force=True)
         _check_depth(header, path)
-    except (*FAILURES, InvalidDicomError) as error:
+    except _failures() as error:
         raise InputError(
             f"{path}: cannot be read as DICOM ({type(error).__name__}); expected a whole, "
             "undamaged file"
         ) from error
     return header
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    return (*broken(), *FAILURES)
 
 
 def _check_depth(header: Dataset, path: Path) -> None:
@@ -204,14 +208,19 @@ def _check_depth(header: Dataset, path: Path) -> None:
 
 
 def _is_directory(header: Dataset) -> bool:
+    return _meta(header, "MediaStorageSOPClassUID") == DIRECTORY or (
+        "DirectoryRecordSequence" in header
+    )
+
+
+def _meta(header: Dataset, keyword: str) -> str:
+    """An element of the file meta information; empty where it is absent."""
     meta = getattr(header, "file_meta", None)
-    stated = meta.get("MediaStorageSOPClassUID") if meta is not None else None
-    return stated == DIRECTORY or "DirectoryRecordSequence" in header
+    return "" if meta is None else text(meta, keyword) or ""
 
 
 def _layout(header: Dataset, path: Path, layouts: dict[tuple[Any, ...], Layout]) -> Layout:
-    meta = getattr(header, "file_meta", None)
-    syntax = str(meta.get("TransferSyntaxUID", "") if meta is not None else "")
+    syntax = _meta(header, "TransferSyntaxUID")
     key = (syntax, *(raw(header, keyword) for keyword in LAYOUT))
     if key not in layouts:
         layouts[key] = _described(header, path, syntax or "1.2.840.10008.1.2")
@@ -291,7 +300,7 @@ def _compressed(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray
 
     try:
         pixels = np.asarray(pixel_array(header, raw=True))
-    except FAILURES as error:
+    except _failures() as error:
         raise InputError(
             f"{path}: the compressed pixels cannot be decoded ({type(error).__name__}: "
             f"{str(error)[:200]}); expected what pydicom can decode; convert it, e.g. with dcmdjpeg"

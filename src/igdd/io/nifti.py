@@ -194,6 +194,7 @@ def _modality(path: Path, facts: dict[str, Any]) -> str:
 
 
 def is_nifti(path: Path) -> bool:
+    """Whether a path is a NIfTI file, by its name."""
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
 
 

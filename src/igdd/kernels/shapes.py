@@ -42,26 +42,34 @@ def sphere_weights(
 
 
 def box_weights(
-    shape: tuple[int, int, int], affine: np.ndarray, centre: np.ndarray, size: np.ndarray
+    shape: tuple[int, int, int], affine: np.ndarray, corner: np.ndarray, opposite: np.ndarray
 ) -> np.ndarray:
-    """Share 0..1 of each voxel inside a box whose edges run along the lattice's axes i, j, k.
+    """Share 0..1 of each voxel inside a box between two opposite corners (3,) in mm.
 
-    Centre (3,) in mm, size (3,) its lengths in mm along i, j, k. Exact: the product of three
-    overlaps, one per axis.
+    The box's edges run along the lattice's axes i, j, k, which are those of the world where the
+    image is not tilted. Exact: the product of three overlaps, one per axis.
 
-    >>> box_weights((4, 1, 1), np.eye(4), np.zeros(3), np.array([2.0, 1.0, 0.5])).ravel()
-    array([0.5 , 0.25, 0.  , 0.  ])
+    >>> box_weights((4, 1, 1), np.eye(4), np.array([-1.0, -0.5, 0.0]), np.array([1.0, 0.5, 0.5]))
+    array([[[0.5 ]],
+    <BLANKLINE>
+           [[0.25]],
+    <BLANKLINE>
+           [[0.  ]],
+    <BLANKLINE>
+           [[0.  ]]])
     """
-    lengths = np.asarray(size, dtype=float)
-    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
-        raise InputError(f"box size is {lengths} mm; expected three positive numbers")
-    middle = np.linalg.solve(affine[:3, :3], np.asarray(centre, dtype=float) - affine[:3, 3])
-    half = lengths / np.linalg.norm(affine[:3, :3], axis=0) / 2
+    corners = np.array([corner, opposite], dtype=float)
+    ends = np.linalg.solve(affine[:3, :3], (corners - affine[:3, 3]).T)
+    if not (np.isfinite(ends).all() and (np.ptp(ends, axis=1) > 0).all()):
+        raise InputError(
+            f"box reaches from {corners[0]} to {corners[1]} mm; expected two opposite corners "
+            "that enclose a volume"
+        )
     along = []
     for axis in range(3):
         index = np.arange(shape[axis])
-        low = np.maximum(index - 0.5, middle[axis] - half[axis])
-        high = np.minimum(index + 0.5, middle[axis] + half[axis])
+        low = np.maximum(index - 0.5, ends[axis].min())
+        high = np.minimum(index + 0.5, ends[axis].max())
         along.append(np.maximum(high - low, 0))
     return np.asarray(np.einsum("i,j,k->ijk", *along))
 
@@ -136,6 +144,8 @@ def shell(weights: np.ndarray, affine: np.ndarray, inner: float, outer: float) -
     the weights, interpolated between voxel centres, pass one half. The shell is the difference of
     the region grown to `outer` and grown to `inner` (shrunk where negative), so that it takes no
     more of a voxel than the region leaves, and with `inner` = 0 begins exactly where it ends.
+    Distances are to points of the border up to a voxel apart: each face of the shell is right to
+    4 % of a voxel's longest step.
     """
     if not (inner < outer and np.isfinite([inner, outer]).all()):
         raise InputError(f"shell reaches from {inner} to {outer} mm; expected inner below outer")

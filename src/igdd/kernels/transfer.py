@@ -28,6 +28,7 @@ LOST = 1e-6  # an image stored as float32 holds nothing about what is weakened m
 class Design:
     """What stays the same from frame to frame.
 
+    drawn    weights of the regions as drawn (region, voxel), overlaps included
     blurred  weights after the point spread (cell, voxel)
     matrix   W B W^T (cell + 1, cell + 1)
     steeper  change of the matrix for one standard deviation of the point spread, or None
@@ -37,6 +38,7 @@ class Design:
     """
 
     cells: Cells
+    drawn: sparse.csr_matrix
     blurred: sparse.csr_matrix
     matrix: np.ndarray
     steeper: np.ndarray | None
@@ -81,14 +83,20 @@ def as_imaged(design: Design, values: np.ndarray, variance: np.ndarray | None) -
     finite = np.isfinite(values)
     known = np.where(finite, values, 0.0)
     cells = design.cells
-    received = cells.shares @ sums(cells.weights, finite.astype(float))
-    seen = cells.shares @ sums(cells.weights, known)
+    received, seen = (_over_regions(design, part) for part in (finite.astype(float), known))
     volume = cells.shares @ cells.volume
     amounts = np.full(seen.shape, np.nan)
     np.divide(seen * volume, received, out=amounts, where=received > LOST)
     return _of_regions(
         cells, amounts, _noise(design, variance), _exchanged(design, known), _volumes(design)
     )
+
+
+def _over_regions(design: Design, values: np.ndarray) -> np.ndarray:
+    """Sums over regions as drawn, and over the remainder: what no cell of a region holds."""
+    count = design.drawn.shape[0]
+    of_cells = np.asarray(design.cells.weights[:count] @ values)
+    return np.append(design.drawn @ values, values.sum() - of_cells.sum())
 
 
 def recovered(design: Design, values: np.ndarray, variance: np.ndarray | None) -> Sampled:

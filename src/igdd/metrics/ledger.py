@@ -42,7 +42,8 @@ def ledger(session: Session) -> Iterator[Value]:
         )
     once = _counted_once(session, curves)
     for time in range(curves.frames.start.size):
-        yield from _balance(session, curves, given, once, time)
+        held = _held(session, curves, once, time)
+        yield from _balance(session, curves, given, once, held=held, time=time)
 
 
 def _counted_once(session: Session, curves: Curves) -> np.ndarray:
@@ -55,15 +56,43 @@ def _counted_once(session: Session, curves: Curves) -> np.ndarray:
     return np.asarray(np.linalg.inv(drawn))
 
 
+def _held(session: Session, curves: Curves, once: np.ndarray, time: int) -> np.ndarray:
+    """Amount (region,) counted once.
+
+    As imaged, what regions share in part is summed over its own voxels, so that all adds up to the
+    image; recovered means are uniform in each part, and `once` is exact.
+    """
+    drawn = np.where(curves.volume > 0, curves.values[:, time] * curves.volume, 0.0)
+    # A region that is not a number must not reach those it shares nothing with (0 * NaN).
+    held = np.asarray(np.where(once == 0, 0.0, once * drawn).sum(axis=1))
+    image, regions = session.image, session.regions
+    if curves is not session.curves or image is None or regions is None or not _overlap(once).any():
+        return held
+    cells, _ = cut(regions.weights)
+    frame = np.nan_to_num(image.values[..., time].ravel().astype(float), nan=0.0)
+    touched = _overlap(once)[:-1]
+    held[:-1][touched] = (cells @ frame)[touched] * image.grid.voxel_volume
+    return held
+
+
+def _overlap(once: np.ndarray) -> np.ndarray:
+    """Regions that hold something which is counted in another, beyond rounding."""
+    return np.asarray(np.abs(once - np.eye(len(once))).max(axis=1) > 1e-6)
+
+
 def _balance(
-    session: Session, curves: Curves, given: Estimate, once: np.ndarray, time: int
+    session: Session,
+    curves: Curves,
+    given: Estimate,
+    once: np.ndarray,
+    *,
+    held: np.ndarray,
+    time: int,
 ) -> Iterator[Value]:
     percent = 100 / given.value
     moment = float(curves.frames.middle[time])
 
-    def value(
-        place: str, estimate: Estimate, method: str, own: tuple[str, ...] = ()
-    ) -> Value:
+    def value(place: str, estimate: Estimate, method: str, own: tuple[str, ...] = ()) -> Value:
         return Value(
             region=place,
             metric=METRIC,
@@ -75,15 +104,13 @@ def _balance(
             method=method,
         )
 
-    held = np.where(curves.volume > 0, curves.values[:, time] * curves.volume, 0.0)
-    # A region that is not a number must not reach those it shares nothing with (0 * NaN).
-    amounts = percent * np.where(once == 0, 0.0, once * held).sum(axis=1)
+    amounts = percent * held
     covariance = percent**2 * once @ curves.amount_covariance(time) @ once.T
     cv_image = float(np.hypot(curves.scale_cv, cv_of(given)))
     for n, name in enumerate(curves.names):
         shown = float(amounts[n]) if curves.volume[n] > 0 else float("nan")
         estimate = _estimate(shown, float(covariance[n, n]), abs(shown) * cv_image)
-        overlaps = np.abs(once[n] - np.eye(len(once))[n]).max() > 1e-6  # beyond rounding
+        overlaps = bool(_overlap(once)[n])
         own = (*curves.flags[n], *(("overlap_counted_once",) if overlaps else ()))
         yield value(name, estimate, curves.source.rstrip(".") or "as imaged", own)
     collected = _collected(session, percent, moment)

@@ -63,7 +63,7 @@ METRICS = (
         ratio_to,
         level="session",
         options=(Option("reference", "region", help="region that all others are divided by"),),
-        gives=(("ratio_to_reference", "1"), ("ratio_to_reference_uncorrected", "1")),
+        gives=(("ratio_to_{reference}", "1"), ("ratio_to_{reference}_uncorrected", "1")),
         question="Q1",
         reference="JCGM 100:2008, 5.2 (correlated input quantities)",
     ),

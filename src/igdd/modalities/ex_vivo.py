@@ -32,8 +32,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from igdd import decay
+from igdd.declare import Modality
 from igdd.errors import InputError
-from igdd.types import Value
+from igdd.types import Agent, Subject, Value
 from igdd.uncertainty import Estimate
 
 if TYPE_CHECKING:
@@ -225,3 +226,32 @@ def _positive(rows: pd.DataFrame, name: str, unit: str, zero: bool = False) -> N
             f"line {rows.index[wrong][0]}: {name} is {values[wrong][0]} {unit}; "
             f"expected {'>=' if zero else '>'} 0"
         )
+
+
+def of_subject(table: pd.DataFrame, subject: Subject, agent: Agent) -> tuple[Value, ...]:
+    """%ID and %ID/g of one animal's organs; its subject id is the table's animal."""
+    half_life: float | str = agent.half_life
+    if np.isnan(agent.half_life):
+        if not agent.nuclide:
+            raise InputError(
+                "the ex vivo table needs the label's half-life; give agent.label.nuclide, "
+                "such as label = { nuclide = 'Zr-89', on = 'carrier' }"
+            )
+        half_life = agent.nuclide
+    found = calibrate(table, half_life, agent.label_on)
+    if subject.id not in found:
+        raise InputError(
+            f"the ex vivo table holds no animal {subject.id!r}; expected the subject's id among "
+            f"{', '.join(sorted(found))}"
+        )
+    return found[subject.id]
+
+
+MODALITIES = (
+    Modality(
+        name="ex_vivo",
+        calibrate=of_subject,
+        gives="values",
+        help="organs in a gamma counter: %ID and %ID/g from counts, standards and background",
+    ),
+)

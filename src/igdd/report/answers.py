@@ -36,7 +36,8 @@ QUESTIONS = {
     "Q7": "For whom, and what next?",
 }
 HEADLINE_REGIONS = 3
-HEADLINE_FINDINGS = 6
+HEADLINE_FINDINGS = 3
+SIGNIFICANT = 0.05
 MANY_GROUPS = 4
 POOLED = "all arms"
 DYNAMIC_FRAMES = 4
@@ -79,7 +80,7 @@ def finding_sentence(row: Mapping[Any, Any]) -> str:
     """A finding in words: its own sentence, else one put together from its columns."""
     sentence = str(row["sentence"]) if isinstance(row["sentence"], str) else ""
     if sentence.strip():
-        return sentence
+        return wording.in_words(sentence, str(row["metric"]))
     unit = str(row["unit"]) if row["unit"] not in (None, "1") else ""
     shown = wording.with_interval(row["estimate"], row["low"], row["high"], unit)
     place = wording.region_name(str(row["region"] or "all regions"))
@@ -104,9 +105,14 @@ def _findings(view: Overview) -> list[Answer]:
         )
         for row in first.head(HEADLINE_FINDINGS).to_dict("records")
     ]
-    if len(table) > len(found) and found:
-        more = wording.count(len(table) - len(found), "further comparison")
-        found.append(Answer(question=found[-1].question, text=f"The table below holds {more}."))
+    rest = first.iloc[HEADLINE_FINDINGS:]
+    if len(rest):
+        tested = rest[np.isfinite(rest["p_adjusted"])]
+        low = int((tested["p_adjusted"] < SIGNIFICANT).sum())
+        said = f"{low} have" if low > 1 else "one has" if low else "none has"
+        text = f"Of {wording.count(len(tested), 'further comparison')} in the table below, {said} "
+        text += f"an adjusted p below {SIGNIFICANT}."
+        found.append(Answer(question=found[-1].question, text=text))
     return found
 
 
@@ -166,14 +172,15 @@ def _organs(view: Overview) -> list[Answer]:
             break
     else:
         return []
-    verb = "holds" if metric == AMOUNT else "reaches"
+    forms = ("holds", "hold") if metric == AMOUNT else ("reaches", "reach")
     means = group_means(rows, ["group", "region"])
     ranked = means.groupby("region", sort=True)["value"].mean()
     ranked = ranked.sort_values(ascending=False, kind="stable")
     found = []
     for region in ranked.index[:HEADLINE_REGIONS]:
         values = _by_group(view, metric, means[means["region"] == region])
-        text = wording.sentence(_when(view), wording.region_name(str(region)), verb, values)
+        name = wording.region_name(str(region))
+        text = wording.sentence(_when(view), name, wording.verb(name, *forms), values)
         flags = flags_of(rows[rows["region"] == region])
         found.append(Answer(question="Q1", text=text, flags=flags))
     return found
@@ -246,10 +253,10 @@ def _over_time(view: Overview) -> list[Answer]:
                 place = f" {_arm(str(group))}" if len(view.groups) > 1 else ""
                 parts.append(f"from {ends[0]} to {ends[1]}{place}")
         if parts:
-            lesions = region == LESIONS
+            name = _spoken(region)
             text = wording.sentence(
                 f"between {wording.session_name(first)} and {wording.session_name(last)},",
-                "the lesions go" if lesions else f"{wording.region_name(region)} goes",
+                f"{name} {wording.verb(name, 'goes', 'go')}",
                 wording.listed(parts),
             )
             flags = flags_of(chosen[chosen["session"].isin((first, last))])
@@ -273,15 +280,17 @@ def _peaks(view: Overview) -> list[Answer]:
             means = group_means(chosen[chosen["group"] == group], ["frame"])
             peak = next(each(means.loc[[means["value"].idxmax()]]))
             place = _arm(str(group)) if len(view.groups) > 1 else ""
-            name = (
-                "the lesions peak" if region == LESIONS else f"{wording.region_name(region)} peaks"
-            )
+            name = _spoken(region)
             text = wording.sentence(
-                name, "at", _phrase(view, view.level, peak),
+                name, wording.verb(name, "peaks", "peak"), "at", _phrase(view, view.level, peak),
                 f"in the frame at {wording.duration(peak.time)}", place,
             )  # fmt: skip
             found.append(Answer(question="Q2", text=text, flags=flags_of(chosen)))
     return found
+
+
+def _spoken(region: str) -> str:
+    return "the lesions" if region == LESIONS else wording.region_name(region)
 
 
 def _followed(rows: pd.DataFrame) -> list[str]:

@@ -139,7 +139,7 @@ def forest(view: Overview, question: str) -> Chart | None:
     # Only estimates of one unit share an axis; the table below holds all.
     units = table["unit"].replace("", "1")
     first = units.iloc[0]
-    table = table[units == first]
+    table = table[(units == first) & np.isfinite(table["p"])]
     numbers = table[["estimate", "low", "high"]].astype(float)
     table = table[np.isfinite(numbers.to_numpy()).all(axis=1)]
     if len(table) < 2:

@@ -13,27 +13,25 @@ from typing import Any
 import numpy as np
 
 from igdd.flags import FLAGS
-from igdd.report import balance, figures, wording
+from igdd.report import balance, figures, listings, wording
 from igdd.report.answers import QUESTIONS, Answer, answers, finding_sentence
 from igdd.report.chart import Chart
+from igdd.report.listings import Table
 from igdd.report.overview import (
     ALL,
     AMOUNT,
     Overview,
-    each,
     flag_counts,
-    group_means,
     natural,
     overview,
-    with_lesions_pooled,
 )
 from igdd.report.pictures import Picture, pictures
 from igdd.types import Results
 
-MOST_ROWS = 60
-MOST_FINDINGS = 200
 MOST_SOURCES = 60
 DEEPEST = 8
+# Parts of the provenance that stand elsewhere: in sections of their own, or in provenance.json.
+_ELSEWHERE = ("warnings", "study", "kinds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +39,6 @@ class Text:
     """A paragraph."""
 
     text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of texts; `right` says which columns hold numbers."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    right: tuple[bool, ...]
-    note: str = ""
 
 
 Block = Text | Table | Chart | Picture
@@ -121,7 +108,7 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
             blocks.append(figures.biodistribution(view, view.level))
         if view.level != AMOUNT:
             blocks.append(figures.biodistribution(view, AMOUNT))
-        blocks.append(_numbers(view))
+        blocks.append(listings.numbers(view))
         blocks.extend(shown)
         blocks.append(balance.mass_balance(view))
         blocks.append(figures.partial_volume(view))
@@ -130,7 +117,7 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
     if question == "Q3":
         blocks.append(figures.waterfall(view))
     blocks.append(balance.forest(view, question))
-    blocks.append(_findings(view, question))
+    blocks.append(listings.findings(view, question))
     return Section(
         name=question.lower(),
         title=f"{question} {QUESTIONS[question]}",
@@ -152,14 +139,14 @@ def _summary(view: Overview) -> str:
         given.append(f"{label['nuclide']} on the {label.get('on', 'label')}")
     sessions = ", ".join(wording.session_name(name) for name in view.sessions[:8])
     lesions = rows[rows["kind"] == "lesion"].drop_duplicates(["subject", "region"])
-    regions = rows.loc[rows["metric"] == view.level, "region"].nunique()
+    organs = rows[(rows["metric"] == view.level) & (rows["kind"] != "lesion")]
     parts = [
         f"{wording.capitalised(', '.join(given))}: " if given else "",
         wording.count(rows["subject"].nunique(), "subject"),
         split if list(arms.index) != [ALL] else "",
         f", {wording.count(len(view.sessions), 'session')} ({sessions}"
         f"{', …' if len(view.sessions) > 8 else ''})",
-        f", {wording.count(regions, 'region')}",
+        f", {wording.count(organs['region'].nunique(), 'region')}",
         f", {wording.count(len(lesions), 'lesion')}" if len(lesions) else "",
         f"; {wording.count(len(rows), 'measurement')} in the table. ",
         "Brackets hold 95 % intervals. ",
@@ -171,78 +158,9 @@ def _summary(view: Overview) -> str:
 def _first_finding(view: Overview) -> str:
     """The study's own first comparison, whatever it says: not the most striking one."""
     findings = view.results.findings
+    here = findings[findings["session"] == view.focus]
+    findings = here if len(here) else findings
     return finding_sentence(findings.iloc[0].to_dict()) if len(findings) else ""
-
-
-def _numbers(view: Overview) -> Table | None:
-    """Mean per region, session and arm of the headline metric."""
-    if not view.level:
-        return None
-    rows = view.of(view.level, last=True)
-    if rows.loc[rows["kind"] == "lesion", "region"].nunique() > 1 and rows["subject"].nunique() > 1:
-        rows = with_lesions_pooled(rows)
-    means = group_means(rows, ["region", "group", "session"])
-    factor, unit = view.scale(view.level)
-    order = means.groupby("region", sort=True)["value"].mean().sort_values(
-        ascending=False, kind="stable"
-    )  # fmt: skip
-    cells = {(row.region, row.group, row.session): (row, int(row.subjects)) for row in each(means)}
-    lines = []
-    for region in order.index:
-        for group in view.groups:
-            found = [cells.get((region, group, session)) for session in view.sessions]
-            if any(found):
-                subjects = max(amount for _, amount in filter(None, found))
-                texts = [_cell(cell[0], factor) if cell else "–" for cell in found]
-                arm = (str(group),) if len(view.groups) > 1 else ()
-                lines.append((str(region), *arm, str(subjects), *texts))
-    sessions = [wording.session_name(name) for name in view.sessions]
-    arms = ("arm",) if len(view.groups) > 1 else ()
-    left = f" {len(lines) - MOST_ROWS} rows more are in measurements.csv." \
-        if len(lines) > MOST_ROWS else ""  # fmt: skip
-    return Table(
-        title=wording.capitalised(wording.axis_title(view.level, unit)),
-        columns=("region", *arms, "n", *sessions),
-        rows=tuple(lines[:MOST_ROWS]),
-        right=(False, *(False for _ in arms), True, *(True for _ in sessions)),
-        note="Mean over subjects with its 95 % interval (Student's t from three subjects on; one "
-        f"subject: of the measurement; two: none).{left}",
-    )
-
-
-def _cell(row: Any, factor: float) -> str:
-    low, high = row.low * factor, row.high * factor
-    shown = wording.with_interval(row.value * factor, low, high)
-    return shown.replace(f" ({wording.INTERVAL_UNKNOWN})", "")
-
-
-def _findings(view: Overview, question: str) -> Table | None:
-    table = balance.findings_of(view, question)
-    if not len(table):
-        return None
-    lines = [
-        (
-            finding_sentence(row),
-            wording.with_interval(
-                float(row["estimate"]), float(row["low"]), float(row["high"]),
-                "" if row["unit"] == "1" else str(row["unit"]),
-            ),
-            wording.p_value(float(row["p"])),
-            wording.p_value(float(row["p_adjusted"])),
-            f"{row['n']:.0f}" if np.isfinite(row["n"]) else "–",
-            ", ".join(str(row["flags"] or "").split(";")),
-        )
-        for row in table.head(MOST_FINDINGS).to_dict("records")
-    ]  # fmt: skip
-    left = len(table) - len(lines)
-    methods = " ".join(dict.fromkeys(str(text) for text in table["method"] if str(text or "")))
-    return Table(
-        title="Comparisons",
-        columns=("comparison", "estimate (95 %)", "p", "p adjusted", "n", "flags"),
-        rows=tuple(lines),
-        right=(False, True, True, True, True, False),
-        note=(methods + (f" {left} rows more are in findings.csv." if left else "")).strip(),
-    )
 
 
 def _methods(results: Results) -> tuple[Block, ...]:
@@ -308,8 +226,8 @@ def _exclusions(results: Results) -> Block:
 
 def _provenance(results: Results) -> tuple[Block, ...]:
     """Versions, seed and inputs with their hashes, flattened to names and values."""
-    lines = [line for line in _flat(results.provenance, "", 0) if line[0] != "warnings"]
-    lines = [line for line in lines if not line[0].startswith("warnings")]
+    shown = {name: value for name, value in results.provenance.items() if name not in _ELSEWHERE}
+    lines = _flat(shown, "", 0)
     if not lines:
         return ()
     left = len(lines) - MOST_SOURCES
@@ -335,7 +253,7 @@ def _flat(value: Any, name: str, depth: int) -> list[tuple[str, str]]:
         keys = sorted(
             value,
             key=lambda key: (
-                2 * isinstance(value[key], list | tuple) + isinstance(value[key], Mapping),
+                len(value[key]) if isinstance(value[key], Mapping | list | tuple) else 0,
                 natural(str(key)),
             ),
         )

@@ -15,7 +15,8 @@ from typing import Any
 
 from igdd.flags import FLAGS
 from igdd.report.chart import Chart
-from igdd.report.content import Content, Table, Text
+from igdd.report.content import Content, Text
+from igdd.report.listings import Table
 from igdd.report.pictures import Picture
 
 TEMPLATES = Path(__file__).parent / "templates"

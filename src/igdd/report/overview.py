@@ -41,7 +41,8 @@ class Overview:
               `group` is the arm, or "all subjects" where no arm is declared
     sessions  in the order of their median time
     groups    in alphabetical order
-    focus     the session that headlines speak of: that of the findings, else the last
+    focus     the session that headlines speak of: that of the findings if they have but one,
+              else the last
     level     the metric that stands for concentration ("" when there is none)
     analyte   the analyte of `level`
     kinds     region -> kind
@@ -121,7 +122,10 @@ def overview(results: Results) -> Overview:
 
 
 def region_kinds(results: Results) -> dict[str, str]:
-    """Kind of every region: as the pictures say, else as the study's last fitting entry says."""
+    """Kind of every region: as the run recorded it, else as the study's last fitting entry says.
+
+    A picture knows the kinds that its own session had.
+    """
     said: dict[str, str] = {"remainder": "remainder"}
     entries = [entry for entry in results.study.get("region") or () if isinstance(entry, Mapping)]
     for region in (str(name) for name in results.measurements["region"].unique()):
@@ -130,6 +134,9 @@ def region_kinds(results: Results) -> dict[str, str]:
                 said[region] = str(entry.get("kind") or "organ")
     for panel in results.panels:
         said |= {str(name): str(kind) for name, kind in panel.kinds.items()}
+    recorded = results.provenance.get("kinds")
+    if isinstance(recorded, Mapping):
+        said |= {str(name): str(kind) for name, kind in recorded.items()}
     return said
 
 
@@ -258,10 +265,9 @@ def _level(rows: pd.DataFrame) -> str:
 
 def _focus(results: Results, rows: pd.DataFrame, sessions: tuple[str, ...], level: str) -> str:
     if len(results.findings):
-        compared = results.findings["session"].fillna("").astype(str)
-        compared = compared[compared.isin(sessions)]
-        if len(compared):
-            return str(compared.value_counts().sort_index().idxmax())
+        compared = set(results.findings["session"]) & set(sessions)
+        if len(compared) == 1:
+            return str(compared.pop())
     known = rows[np.isfinite(rows["value"])]
     filled = set(known.loc[known["metric"] == level, "session"]) or set(known["session"])
     return next((name for name in reversed(sessions) if name in filled), "")

@@ -16,7 +16,8 @@ from typing import Any
 
 from igdd.report import theme
 from igdd.report.chart import Chart
-from igdd.report.content import Block, Content, Table, Text
+from igdd.report.content import Block, Content, Text
+from igdd.report.listings import Table
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 # Width of a page's text in the pixels of a chart: wider charts shrink, narrower ones keep size.

@@ -30,8 +30,9 @@ ACROSS_TALL = 6
 TALLEST = 4.6  # inches
 WIDTH = 8.4  # inches
 PIXELS_PER_INCH = 110
-# The window ends at this percentile of the brightest pictures' pixels; hot spots saturate.
-SATURATED = 98.0
+# The window ends at this percentile of the pictures' pixels; hot spots saturate. A projection is
+# bright along every line through an organ, a slice only where it cuts one.
+SATURATED = {"projection": 98.0, "slice": 99.5}
 # The anatomy stays dark enough for the overlay to stand out.
 DIMMED = 1.7
 
@@ -147,7 +148,7 @@ def _compose(
         rows, columns, left=0.01, right=0.89, top=1 - 0.2 / total, bottom=0.62 / total,
         wspace=0.05, hspace=0.34 / height,
     )  # fmt: skip
-    window = _window(panels)
+    window = _window(panels, SATURATED["projection" if projection else "slice"])
     palette = _palette(panels)
     shown: Any = None
     for place, panel in enumerate(panels):
@@ -186,10 +187,10 @@ def _size(panel: Panel) -> tuple[float, float]:
     return panel.pixels.shape[0] * panel.spacing[0], panel.pixels.shape[1] * panel.spacing[1]
 
 
-def _window(panels: Sequence[Panel]) -> tuple[float, float]:
+def _window(panels: Sequence[Panel], percentile: float) -> tuple[float, float]:
     """From zero to the median of the pictures' bright ends: one hot spot must not hide the rest."""
     ends = [
-        float(np.percentile(finite, SATURATED))
+        float(np.percentile(finite, percentile))
         for panel in panels
         if (finite := panel.pixels[np.isfinite(panel.pixels)]).size
     ]

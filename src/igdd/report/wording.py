@@ -205,6 +205,26 @@ def capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
+def verb(region: str, singular: str, plural: str) -> str:
+    """The form of a verb that fits a region's name.
+
+    >>> [verb(name, "holds", "hold") for name in ("liver", "lungs", "pancreas", "thymus")]
+    ['holds', 'hold', 'holds', 'holds']
+    """
+    many = region.endswith("s") and not region.endswith(("as", "is", "ss", "us"))
+    return plural if many else singular
+
+
+def in_words(text: str, metric: str) -> str:
+    """A sentence with the table's metric name replaced by what people print.
+
+    >>> in_words("3 times the percent_id_per_g of the plain arm", "percent_id_per_g")
+    '3 times the %ID/g of the plain arm'
+    """
+    name, unit = _METRICS.get(metric, (metric_name(metric), None))
+    return re.sub(rf"\b{re.escape(metric)}\b", lambda _: unit or name, text) if metric else text
+
+
 def sentence(*parts: str) -> str:
     """Parts as one sentence: one space between them, a capital first letter, a full stop.
 

@@ -78,12 +78,14 @@ metric = "ledger"
 method = "groups"
 on = "percent_id_per_g"
 between = ["plain", "targeted"]
+session = "{session}"
 regions = { kind = "lesion" }
 
 [[compare]]
 method = "groups"
 on = "percent_id_per_g"
 between = ["plain", "targeted"]
+session = "{session}"
 regions = { kind = "organ" }
 """
 
@@ -129,11 +131,11 @@ def subject_text(record: Record, scans: Sequence[Acquired], excreted: Sequence[E
     return text
 
 
-def closing() -> str:
-    """Kinds and densities of the regions, and what is asked."""
+def closing(session: str) -> str:
+    """Kinds and densities of the regions, and what is asked: the arms compared in one session."""
     regions = [
         REGION.format(name=name, kind=kind, density=density)
         for name, (kind, density) in TISSUES.items()
     ]
     lesions = REGION.format(name="lesion_*", kind="lesion", density=LESION_DENSITY)
-    return "".join((*regions, lesions, TAIL))
+    return "".join((*regions, lesions, TAIL.replace("{session}", session)))

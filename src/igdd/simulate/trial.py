@@ -70,6 +70,11 @@ class Trial:
             raise InputError(f"seed is {self.seed}; expected a whole number from 0")
 
     @property
+    def primary_session(self) -> str:
+        """The session in which the arms are compared: the middle one, named before any is seen."""
+        return session_name(sorted(self.sessions)[len(self.sessions) // 2])
+
+    @property
     def shift(self) -> float:
         """Longest random shift of a drawn region in mm: half an image voxel."""
         return self.fine * self.factor / 2
@@ -119,6 +124,11 @@ class Written:
     record: write.Record
     study: str
     rows: tuple[Mapping[str, Any], ...]
+
+
+def session_name(nominal: float) -> str:
+    """Name of the session at a nominal time in s, as in "24h"."""
+    return f"{nominal / HOUR:g}h"
 
 
 def write_trial(
@@ -177,7 +187,11 @@ def _write_tables(folder: Path, trial: Trial, patients: list[Written]) -> Path:
         calibration_sd=trial.calibration_sd,
     )
     study = folder / "study.toml"
-    text = heading + "".join(patient.study for patient in patients) + document.closing()
+    text = (
+        heading
+        + "".join(patient.study for patient in patients)
+        + document.closing(trial.primary_session)
+    )
     study.write_text(text, encoding="utf-8")
     return study
 
@@ -233,7 +247,7 @@ def write_patient(folder: Path, trial: Trial, number: int) -> Written:
         jitter = rng.uniform(-1, 1) * min(0.03 * nominal, HOUR)
         start = float(np.round((nominal + jitter) / 36) * 36)
         held = kinetics.amounts(patient.kinetics, volumes, patient.record.weight, start)
-        session = f"{nominal / HOUR:g}h"
+        session = session_name(nominal)
         middle = start + trial.duration / 2
         rows += truth.truth_rows(patient.record, session, middle, held, volumes, patient.net)
         for place in kinetics.EXCRETA:

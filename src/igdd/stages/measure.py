@@ -34,7 +34,7 @@ def measure(session: Session, requests: Sequence[tuple[Metric, Mapping[str, Any]
     subject = session.subject
     rows = []
     for metric, options in requests:
-        for value in _values(session, metric, options):
+        for value in _values(session, metric, {**metric.defaults, **options}):
             rows.append(value.row(subject.id, session.name, subject.arm))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     twice = table[table.duplicated(list(KEY))]

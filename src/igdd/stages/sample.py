@@ -151,6 +151,7 @@ def _design(image: Image, weights: sparse.csr_matrix, scanner: Scanner) -> Desig
     changes, given = border_moves(cells, blurred, shape, spacing, float(step))
     return Design(
         cells=cells,
+        drawn=weights,
         blurred=blurred,
         matrix=blur.overlap(cells.weights, blurred),
         steeper=steeper,

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from igdd import catalog
+from igdd.declare import Modality
 from igdd.errors import StudyError
 from igdd.io import stored
 from igdd.io.stored import StoredSession
-from igdd.stages.plan import ScanPlan, SessionPlan
-from igdd.types import Image, Series, Session
+from igdd.stages.plan import ScanPlan, SessionPlan, described
+from igdd.types import COLUMNS, Image, Series, Session
 
 
 def compute(plan: SessionPlan, store: Path, key: str, inputs: Mapping[str, str]) -> float:
@@ -32,6 +33,9 @@ def measured(plan: SessionPlan) -> StoredSession:
     from igdd.stages.measure import measure
     from igdd.stages.panels import panels
 
+    modality = catalog.find("modalities", plan.scan.entry.modality)
+    if modality.gives == "values":
+        return _counted(plan, modality)
     session, image = sampled(plan)
     requests = [
         (catalog.find("metrics", asked["metric"]), _options(asked)) for asked in plan.measure
@@ -43,6 +47,27 @@ def measured(plan: SessionPlan) -> StoredSession:
         panels=panels(session, _anatomy(plan, image)),
         methods=tuple(text for text in methods if text),
         kinds=dict(zip(session.curves.names, session.curves.kinds, strict=True)),
+        inputs={},
+    )
+
+
+def _counted(plan: SessionPlan, modality: Modality) -> StoredSession:
+    """Rows of counted samples, such as organs in a gamma counter; there is nothing to show."""
+    import pandas as pd
+
+    table = catalog.read_table(plan.scan.path, modality.name)
+    values = modality.calibrate(table, plan.subject, plan.agent)
+    subject, arm = plan.subject.id, plan.subject.arm
+    rows = [one.row(subject, plan.name, arm) for one in values if one.region not in plan.excluded]
+    kinds = {}
+    for one in values:
+        entry = described(plan.regions, one.region)
+        kinds[one.region] = "organ" if entry is None else entry.kind
+    return StoredSession(
+        measurements=pd.DataFrame(rows, columns=list(COLUMNS)),
+        panels=(),
+        methods=tuple(dict.fromkeys(one.method for one in values)),
+        kinds=kinds,
         inputs={},
     )
 

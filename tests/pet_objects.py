@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,9 +32,11 @@ SOUND = {
 def pet_header(**changes: object) -> Dataset:
     """A sound header; a change to None leaves the element out."""
     header, dose = Dataset(), Dataset()
-    for keyword, value in (SOUND | changes).items():
-        if value is not None:
-            setattr(dose if keyword in DOSE_ITEMS else header, keyword, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some changes are malformed on purpose
+        for keyword, value in (SOUND | changes).items():
+            if value is not None:
+                setattr(dose if keyword in DOSE_ITEMS else header, keyword, value)
     header.RadiopharmaceuticalInformationSequence = [dose]
     return header
 

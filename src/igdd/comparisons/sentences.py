@@ -89,11 +89,12 @@ def sentence(finding: Finding) -> str:
     start = f"{_when(finding.session)} {_place(finding)}"
     reference, other = finding.between
     if finding.lacks and np.isnan(finding.estimate):
-        return f"{start} cannot be compared in {printed(finding.metric)}: {finding.lacks}.{_left_out(finding)}"
+        what = printed(finding.metric)
+        return f"{start} cannot be compared in {what}: {finding.lacks}.{_left_out(finding)}"
     if np.isnan(finding.estimate):
         return (
-            f"{start}: the mean {printed(finding.metric)} of the {reference} arm is not above zero, so that "
-            f"no ratio to it exists; {_p(finding.p)} for a difference of the arithmetic means, "
+            f"{start}: the mean {printed(finding.metric)} of the {reference} arm is not above "
+            f"zero, so that no ratio to it exists; {_p(finding.p)} for a difference of the arithmetic means, "
             f"{_counts(finding)}.{_left_out(finding)}"
         )
     if np.isfinite(finding.low):

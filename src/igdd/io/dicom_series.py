@@ -102,8 +102,7 @@ def headers(path: Path) -> dict[str, tuple[Dataset, ...]]:
     found = {}
     for uid, slices in _grouped(path).items():
         if _class(slices[0].header) in CLASSES:
-            ordered, _ = _ordered(slices)
-            found[uid] = tuple(one.header for frame in ordered for one in frame)
+            found[uid] = ordered_headers(slices)
     return found
 
 
@@ -114,25 +113,33 @@ def describe(path: Path) -> list[dict[str, Any]]:
     and for images `frames`, `shape`, `spacing`, `units`, `decay_correction`, `corrected`, `tracer`,
     `nuclide`, `acquired`, `frame_seconds`, `flags`, `problem`.
     """
-    rows = []
-    for uid, slices in _grouped(path).items():
-        header = slices[0].header
-        row: dict[str, Any] = {
-            "series": uid[-UID_SHOWN:],
-            "uid": uid,
-            "number": text(header, "SeriesNumber"),
-            "modality": text(header, "Modality") or "",
-            "description": text(header, "SeriesDescription") or "",
-            "files": len(slices),
-            "path": os.path.commonpath([one.path.parent for one in slices]),
-        }
-        kind = _class(header)
-        if kind in CLASSES:
-            row |= _image_facts(slices)
-        elif kind in MANY_FRAMES:
-            row["problem"] = f"{MANY_FRAMES[kind]} objects are not read yet"
-        rows.append(row)
-    return rows
+    return [describe_series(uid, slices) for uid, slices in _grouped(path).items()]
+
+
+def describe_series(uid: str, slices: Sequence[Slice]) -> dict[str, Any]:
+    """What `describe` says of one series, from the headers of its files."""
+    header = slices[0].header
+    row: dict[str, Any] = {
+        "series": uid[-UID_SHOWN:],
+        "uid": uid,
+        "number": text(header, "SeriesNumber"),
+        "modality": text(header, "Modality") or "",
+        "description": text(header, "SeriesDescription") or "",
+        "files": len(slices),
+        "path": os.path.commonpath([one.path.parent for one in slices]),
+    }
+    kind = _class(header)
+    if kind in CLASSES:
+        row |= _image_facts(slices)
+    elif kind in MANY_FRAMES:
+        row["problem"] = f"{MANY_FRAMES[kind]} objects are not read yet"
+    return row
+
+
+def ordered_headers(slices: Sequence[Slice]) -> tuple[Dataset, ...]:
+    """Headers of one series in the order of `read`; as they came where its geometry is at fault."""
+    ordered, _ = _ordered(slices)
+    return tuple(one.header for frame in ordered for one in frame)
 
 
 def crop(series: Series, lower: Sequence[float], upper: Sequence[float]) -> Series:
@@ -302,7 +309,7 @@ def _grouped(path: Path) -> dict[str, list[Slice]]:
     return dict(sorted(groups.items()))
 
 
-def _ordered(slices: list[Slice]) -> tuple[tuple[tuple[Slice, ...], ...], Stack | str]:
+def _ordered(slices: Sequence[Slice]) -> tuple[tuple[tuple[Slice, ...], ...], Stack | str]:
     """Slices frame by frame with their stack; as they came, with the reason, where it fails."""
     try:
         found = stack(slices)
@@ -311,7 +318,7 @@ def _ordered(slices: list[Slice]) -> tuple[tuple[tuple[Slice, ...], ...], Stack 
     return found.frames, found
 
 
-def _image_facts(slices: list[Slice]) -> dict[str, Any]:
+def _image_facts(slices: Sequence[Slice]) -> dict[str, Any]:
     """Geometry, timing, units and tracer of an image series, from its headers."""
     with quiet() as warned:
         frames, found = _ordered(slices)

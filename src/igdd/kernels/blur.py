@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from scipy.ndimage import gaussian_filter
 
 TRUNCATE = 4.0  # kernel half-width in standard deviations; 6e-5 of a Gaussian lies beyond
 
@@ -70,6 +69,8 @@ def blur_rows(weights: sparse.csr_matrix, shape: Shape, sigma: np.ndarray) -> sp
 
 
 def _blurred(row: sparse.csr_matrix, shape: Shape, sigma: np.ndarray) -> sparse.csr_matrix:
+    from scipy.ndimage import gaussian_filter  # here, since metrics import this module
+
     margin = np.floor(TRUNCATE * sigma + 0.5)
     box = box_of(row, shape, margin)
     if box is None:

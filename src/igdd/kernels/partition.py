@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.ndimage import distance_transform_edt
 
 from igdd.kernels.blur import Box, Shape, box_of, crop_of, row_of
 
@@ -109,6 +108,8 @@ def shells(
 
     A shell of less than `smallest` voxels (one resolution element) tells nothing: left out.
     """
+    from scipy.ndimage import distance_transform_edt  # here, since metrics import this module
+
     count, size = cells.shape
     free = np.maximum(1 - np.asarray(cells.sum(axis=0)).ravel(), 0.0)
     free[free < ROUNDING] = 0.0

@@ -19,7 +19,7 @@ from igdd.declare import Modality
 from igdd.errors import InputError
 from igdd.headers import quiet
 from igdd.modalities import pet_bids, pet_dicom
-from igdd.modalities.pet_conversion import Conversion, branching_factor, check_frames
+from igdd.modalities.pet_conversion import Conversion, branching_factor
 from igdd.modalities.pet_headers import dose_of, pet_headers
 from igdd.modalities.suv_rules import PATHS, check_corrections, half_life_differs, usable_units
 from igdd.types import Agent, Decay, Declared, Image, Scanner, Series, Subject, freeze
@@ -106,7 +106,6 @@ def calibrate(
     read = pet_dicom.conversion if series.headers else pet_bids.conversion
     with quiet() as warned:
         found = read(series, subject, agent, declared)
-    check_frames(found.frames, found.half_life, where)
     branching, branching_words = branching_factor(found, declared, where)
     cross = scanner.cross_calibration
     if not cross.value > 0 or not cross.sd >= 0:

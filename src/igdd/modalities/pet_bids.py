@@ -26,6 +26,7 @@ from igdd.modalities.pet_conversion import (
     OVERRIDE,
     Conversion,
     attenuation_flags,
+    check_frames,
     dose_flags,
     half_life_of,
 )
@@ -94,6 +95,7 @@ def conversion(series: Series, subject: Subject, agent: Agent, declared: Declare
     start, duration = _frame_times(sidecar, declared, series.values.shape[3], half_life)
     given, zero, moved = _administration(sidecar, subject, declared, (start, duration, half_life))
     frames = Frames(start=start - given, duration=duration, zero=zero)
+    check_frames(frames, half_life, sidecar.where)
     reference, words, changed = _reference(sidecar, declared, given, float(start[0]))
     factor = decay.correction(half_life, start, duration, reference, given)
     return Conversion(

@@ -22,6 +22,7 @@ from igdd.modalities.pet_conversion import (
     OVERRIDE,
     Conversion,
     attenuation_flags,
+    check_frames,
     dose_flags,
     half_life_of,
 )
@@ -75,6 +76,7 @@ def conversion(series: Series, subject: Subject, agent: Agent, declared: Declare
     times = _times(facts, subject)
     shape = (series.values.shape[3], series.values.shape[2])
     frames = _frames(facts, times, declared, shape)
+    check_frames(frames, half_life, where)
     corrected = _to_zero(facts, times, frames, declared)
     return Conversion(
         multiplier=(units.factor * corrected.factor).reshape(shape).T,

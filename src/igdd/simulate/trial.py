@@ -132,7 +132,7 @@ def session_name(nominal: float) -> str:
 
 
 def write_trial(
-    folder: Path,
+    folder: str | Path,
     seed: int = 1,
     *,
     patients_per_arm: int = 6,
@@ -145,7 +145,7 @@ def write_trial(
     sessions are in s after administration; progress is called with (what, done, total).
     """
     trial = Trial(seed=seed, patients_per_arm=patients_per_arm, sessions=sessions)
-    return simulate(folder, trial, progress=progress, workers=workers)
+    return simulate(Path(folder), trial, progress=progress, workers=workers)
 
 
 def simulate(

@@ -294,6 +294,11 @@ def test_a_noise_region_without_correlation_is_an_error():
         noise_variance(image_of(TRUTH), APART, Scanner(noise_region="organ"))
 
 
+def test_a_region_may_not_take_the_name_of_the_remainder():
+    with pytest.raises(StudyError, match="remainder"):
+        sample(image_of(TRUTH), regions_of(remainder=LESION), SCANNER)
+
+
 def test_the_width_of_the_point_spread_is_in_the_uncertainty():
     image = image_of(blurred(TRUTH))
     _, narrow = sample(image, APART, Scanner(psf=PSF - 0.4))

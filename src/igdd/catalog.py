@@ -46,7 +46,7 @@ def declarations(kind: str) -> Mapping[str, Any]:
     for module in _modules(folder):
         declared: tuple[Any, ...] = getattr(module, label, ())
         for declaration in declared:
-            if not isinstance(declaration, expected):
+            if type(declaration) is not expected:
                 raise InputError(
                     f"{module.__name__}.{label} holds {declaration!r}; "
                     f"expected igdd.declare.{expected.__name__}"
@@ -81,9 +81,9 @@ def read_table(path: Path, reader: str) -> Any:
     return find("readers", reader).read(path)
 
 
-def read_regions(path: Path, grid: Grid, **options: Any) -> Regions:
+def read_regions(path: Path, grid: Grid) -> Regions:
     """The regions of a label map, SEG or RTSTRUCT, on the given grid."""
-    regions: Regions = _reader_for(path, "regions").read(path, grid, **options)
+    regions: Regions = _reader_for(path, "regions").read(path, grid)
     return regions
 
 

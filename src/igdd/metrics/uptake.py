@@ -138,21 +138,28 @@ def _of_region(
     if given is None:
         return
     shared = float(np.hypot(curves.scale_cv, cv_of(given)))
-    dose = dose_flags(given)
     yield _percent_id(curves, given, region=region, time=time, twin=twin)
-    yield value("percent_id_per_ml", 100 / given.value, shared, dose)
-    density = session.density(name)
-    tissue = dose if name in session.densities else (*dose, "mass_assumed_density")
-    yield value("percent_id_per_g", 100 / given.value / density, shared, tissue)
-    yield value("percent_id_per_kg", 1e5 / given.value / density, shared, tissue)
-    other = ("sex_other",) if session.subject.sex == "O" else ()
+    for metric, factor, own in _scales(session, given, name):
+        analyte = "drug" if metric == "drug_concentration" else ""
+        yield value(metric, factor / given.value, shared, own, analyte)
+
+
+def _scales(
+    session: Session, given: Estimate, region: str
+) -> Iterator[tuple[str, float, tuple[str, ...]]]:
+    """Metric, its factor on concentration over dose, and the flags it brings."""
+    dose = dose_flags(given)
+    density = session.density(region)
+    tissue = dose if region in session.densities else (*dose, "mass_assumed_density")
+    yield "percent_id_per_ml", 100.0, dose
+    yield "percent_id_per_g", 100 / density, tissue
+    yield "percent_id_per_kg", 1e5 / density, tissue
+    other = (*dose, "sex_other") if session.subject.sex == "O" else dose
     for metric, size in normalisers(session.subject).items():
-        by_sex = other if metric not in ("suvbw", "suvbsa") else ()
-        yield value(metric, size / given.value, shared, (*dose, *by_sex))
+        yield metric, size, dose if metric in ("suvbw", "suvbsa") else other
     drug = _drug_given(session)
     if drug is not None:
-        factor = 1e6 * drug / given.value / density
-        yield value("drug_concentration", factor, shared, tissue, "drug")
+        yield "drug_concentration", 1e6 * drug / density, tissue
 
 
 def _root(variance: float, value: float) -> float:

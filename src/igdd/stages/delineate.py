@@ -73,15 +73,21 @@ def _add_file(
     drawn: dict[str, np.ndarray | sparse.csr_matrix],
     flags: dict[str, tuple[str, ...]],
 ) -> None:
-    """Read one region file; a `from = { label = n }` of the study names that label."""
+    """Read one region file; a `from = { label = n }` of the study names a label without a name."""
     labels = {
-        entry.source.label: entry.name
+        f"label_{entry.source.label}": entry.name
         for entry in plan.regions
         if entry.source is not None and entry.source.label is not None
     }
-    options = {"names": labels} if labels else {}
-    regions = catalog.read_regions(path, image.grid, **options)
-    for index, name in enumerate(regions.names):
+    regions = catalog.read_regions(path, image.grid)
+    missing = sorted(set(labels) - set(regions.names))
+    if missing and len(plan.scan.regions) == 1:
+        raise StudyError(
+            f"{path}: {', '.join(missing)} is not there; found {', '.join(regions.names)}; "
+            "`from = { label = n }` names a label that has no name in the label map's table"
+        )
+    for index, found in enumerate(regions.names):
+        name = labels.get(found, found)
         if name in drawn:
             raise StudyError(
                 f"{path}: region {name!r} was already drawn by another file; "

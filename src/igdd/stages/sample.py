@@ -39,6 +39,11 @@ def sample(image: Image, regions: Regions, scanner: Scanner) -> tuple[Curves, Cu
     The remainder (all of the field of view that no region claims) is the last row. Without a point
     spread nothing is recovered (None). Voxels without a value are left out.
     """
+    if REMAINDER in regions.names:
+        raise StudyError(
+            f"a region is named {REMAINDER!r}, the name of what no region claims; expected another "
+            "name; rename it in its file or by [[region]]"
+        )
     image = noise_variance(image, regions, scanner)
     design = _design(image, _clean(regions.weights), scanner)
     flags = _flags(image, regions, design)

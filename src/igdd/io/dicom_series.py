@@ -21,7 +21,7 @@ from igdd.declare import Reader
 from igdd.errors import InputError
 from igdd.headers import clock, item, label, number, quiet, text, texts
 from igdd.io.bounded import check_budget
-from igdd.io.dicom_slice import Layout, Slice, is_dicom, read_header, read_slice
+from igdd.io.dicom_slice import Layout, Slice, decoded, is_dicom, read_header, read_slice
 from igdd.io.dicom_stack import Stack, stack
 from igdd.types import Grid, Series
 
@@ -232,6 +232,7 @@ def _wanted(header: Dataset, path: Path, modality: str | None) -> bool:
 
 def _series(slices: list[Slice], path: Path) -> Series:
     """One series from its slices, which are consumed."""
+    slices = decoded(slices)
     first = slices[0].header
     modality = CLASSES[_class(first)]
     if "MOSAIC" in (texts(first, "ImageType") or ()):

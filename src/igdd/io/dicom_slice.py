@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from igdd.errors import InputError
-from igdd.headers import broken, label, number, tag_of, text
+from igdd.headers import label, number, tag_of, text
+from igdd.io.dicom_decode import SAFE, decode_apart, decode_here, failures
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -47,18 +48,6 @@ LAYOUT = (
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "NumberOfFrames",
 )  # fmt: skip
-# What decoding can fail with, beside what pydicom raises on damaged elements.
-FAILURES = (MemoryError, OSError, RuntimeError)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Slice:
-    """Header without pixels, the file it is from, and stored values (row, column) or None."""
-
-    header: Dataset
-    path: Path
-    stored: np.ndarray | None = None
-    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +58,26 @@ class Layout:
     columns: int
     kind: np.dtype[Any]
     unused: int
-    compressed: bool
+    syntax: str
 
     @property
     def size(self) -> int:
         """Bytes of the stored values."""
         return self.rows * self.columns * self.kind.itemsize
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slice:
+    """Header without pixels, the file it is from, and stored values (row, column) or None.
+
+    layout  where the values are still to be decoded: what they shall be
+    """
+
+    header: Dataset
+    path: Path
+    stored: np.ndarray | None = None
+    layout: Layout | None = None
+    flags: tuple[str, ...] = ()
 
 
 def is_dicom(path: Path) -> bool:
@@ -115,11 +118,47 @@ def read_slice(
     if _is_directory(header) or not wanted(header, path):
         return None
     layout = _layout(header, path, layouts)
-    stored, flags = (
-        _compressed(header, layout, path) if layout.compressed else _plain(header, layout, path)
-    )
+    stored, flags = None, ()
+    if layout.syntax in UNCOMPRESSED:
+        stored, flags = _plain(header, layout, path)
+    elif layout.syntax in SAFE:
+        stored = _checked(decode_here(header, layout.syntax, path), layout, path)
     del header[PIXELS]
-    return Slice(header=header, path=path, stored=stored, flags=flags)
+    return Slice(
+        header=header,
+        path=path,
+        stored=stored,
+        layout=layout if stored is None else None,
+        flags=flags,
+    )
+
+
+def decoded(slices: Sequence[Slice]) -> list[Slice]:
+    """The same slices, with the values of those that are still to be decoded."""
+    waiting = [one for one in slices if one.layout is not None]
+    found = dict(
+        zip(
+            [one.path for one in waiting],
+            decode_apart([one.path for one in waiting]) if waiting else (),
+            strict=True,
+        )
+    )
+    return [
+        one
+        if one.layout is None
+        else replace(one, stored=_checked(found[one.path], one.layout, one.path), layout=None)
+        for one in slices
+    ]
+
+
+def _checked(pixels: np.ndarray, layout: Layout, path: Path) -> np.ndarray:
+    """Decoded values, if they are as many as the header says."""
+    if pixels.shape != (layout.rows, layout.columns):
+        raise InputError(
+            f"{path}: the decoded pixels have shape {pixels.shape}; expected "
+            f"{(layout.rows, layout.columns)}"
+        )
+    return pixels
 
 
 def _starts_as_dicom(head: bytes) -> bool:
@@ -174,16 +213,12 @@ def _parsed(stream: BinaryIO, path: Path, stop_before_pixels: bool = False) -> D
     try:
         header = dcmread(stream, stop_before_pixels=stop_before_pixels, force=True)
         _check_depth(header, path)
-    except _failures() as error:
+    except failures() as error:
         raise InputError(
             f"{path}: cannot be read as DICOM ({type(error).__name__}); expected a whole, "
             "undamaged file"
         ) from error
     return header
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    return (*broken(), *FAILURES)
 
 
 def _check_depth(header: Dataset, path: Path) -> None:
@@ -266,7 +301,7 @@ def _described(header: Dataset, path: Path, syntax: str) -> Layout:
         columns=columns,
         kind=np.dtype(f"{order}{'i' if signed else 'u'}{bits // 8}"),
         unused=bits - stored,
-        compressed=syntax not in UNCOMPRESSED,
+        syntax=syntax,
     )
     if layout.size > SLICE_LIMIT:
         raise InputError(
@@ -292,22 +327,3 @@ def _plain(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray, tup
     if layout.unused:  # overlays or padding may lie in the high bits
         pixels = (pixels << layout.unused) >> layout.unused
     return pixels.reshape(layout.rows, layout.columns), flags
-
-
-def _compressed(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Stored values of a compressed slice, by whichever of pydicom's decoders is installed."""
-    from pydicom.pixels.utils import pixel_array
-
-    try:
-        pixels = np.asarray(pixel_array(header, raw=True))
-    except _failures() as error:
-        raise InputError(
-            f"{path}: the compressed pixels cannot be decoded ({type(error).__name__}: "
-            f"{str(error)[:200]}); expected what pydicom can decode; convert it, e.g. with dcmdjpeg"
-        ) from error
-    if pixels.shape != (layout.rows, layout.columns):
-        raise InputError(
-            f"{path}: the decoded pixels have shape {pixels.shape}; expected "
-            f"{(layout.rows, layout.columns)}"
-        )
-    return pixels, ()

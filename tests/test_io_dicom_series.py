@@ -208,6 +208,68 @@ def test_compressed_slices_give_the_same_values(tmp_path, syntax):
     np.testing.assert_array_equal(series.values[..., 0], values)
 
 
+def jpeg_lossless(path: Path) -> None:
+    """Compress a file in place as hospital archives do, by the one library that can."""
+    import gdcm
+
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+@pytest.fixture
+def lossless(tmp_path) -> tuple[Path, np.ndarray]:
+    values = np.abs(stored(16, 12, 3))
+    write_volume(tmp_path, values, PixelRepresentation=0)
+    for path in tmp_path.iterdir():
+        jpeg_lossless(path)
+    return tmp_path, values
+
+
+def test_jpeg_lossless_of_archives_gives_the_same_values(lossless):
+    folder, values = lossless
+    assert dcmread(next(folder.iterdir())).file_meta.TransferSyntaxUID.name.startswith("JPEG Loss")
+    (series,) = read(folder)
+    np.testing.assert_array_equal(series.values[..., 0], values)
+
+
+@pytest.mark.parametrize("place", [30, 60, 90, 120])
+def test_a_broken_stream_cannot_end_the_process(lossless, place):
+    """GDCM ends its process on some streams; that must be an error that names the file."""
+    folder, _ = lossless
+    path = min(folder.iterdir())
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\xff\xd8\xff") + place
+    content[start : start + 40] = GENERATOR.bytes(40)
+    path.write_bytes(bytes(content))
+    try:
+        (series,) = read(folder)
+    except InputError as error:
+        message = str(error)
+    else:  # entropy-coded bytes may be broken and still decode
+        message = series.files[0]
+    assert path.name in message
+
+
+def test_a_stream_of_another_size_is_refused_before_it_is_decoded(lossless):
+    folder, _ = lossless
+    path = min(folder.iterdir())
+    size = struct.pack(">2H", 12, 16)
+    assert size in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(size, struct.pack(">2H", 60000, 60000), 1))
+    with pytest.raises(InputError, match=r"60000 x 60000, the header's 12 x 16"):
+        read(folder)
+
+
 def test_big_endian_slices_give_the_same_values(tmp_path):
     values = stored(5, 4, 2)
     for k in range(2):

@@ -172,10 +172,21 @@ def of_session(one: Session) -> Iterator[Value]:
         )
 
 
-def test_without_a_point_spread_regions_are_flagged_and_other_places_not():
+def test_what_nobody_declared_of_the_scanner_flags_its_regions_and_no_other_place():
     table = measure(session(), [(Metric("made", of_session, level="session"), {})])
-    assert row(table, "left")["flags"] == "psf_unknown"
+    assert row(table, "left")["flags"] == "calibration_sd_unknown;psf_unknown"
     assert row(table, "urine")["flags"] == ""
+
+
+def of_nothing_known(one: Session) -> Iterator[Value]:
+    for value in of_session(one):
+        yield replace(value, estimate=Estimate(value=1.0, sd=0.0))
+
+
+def test_an_uncertainty_of_which_no_part_is_known_is_not_zero():
+    table = measure(session(), [(Metric("made", of_nothing_known, level="session"), {})])
+    assert np.isnan(row(table, "left")["sd"])
+    assert np.isnan(row(table, "left")["low"])
 
 
 def test_flags_of_the_session_stand_on_every_row():

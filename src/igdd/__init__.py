@@ -25,7 +25,7 @@ _PLACES = {
     "chain_activities": "igdd.decay",
     "decay_factor": "igdd.decay",
     "nuclide": "igdd.decay",
-    "run": "igdd.run",
+    "run": "igdd.line",
 }
 
 __all__ = [*sorted(_PLACES), "__version__"]

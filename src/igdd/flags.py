@@ -17,9 +17,10 @@ FLAGS: dict[str, str] = {
     "arithmetic_means": "More than 5 % of the estimates are at or below zero: arithmetic means "
     "were compared by Fieller's interval, not geometric means.",
     "branching_unknown": "Nobody said whether the positron branching ratio was applied.",
+    "calibration_sd_unknown": "No uncertainty of the scanner's calibration was declared; it is not "
+    "in the interval.",
     "contour_gap": "The region's outlines skip planes; nothing was filled in between them.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
-    "dimensions_repaired": "The file's geometry was inconsistent in a way that has one reading.",
     "dose_differs": "The file's dose and the study's net activity differ by more than 10 %; the "
     "study's was used.",
     "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq: some scanners write so.",
@@ -66,6 +67,9 @@ FLAGS: dict[str, str] = {
     "unaccounted": "The mass balance does not close within its uncertainty.",
     "weight_in_grams": "The weight is above 1000 and was read as grams.",
 }
+
+# Flags that tell of a rule rather than of a doubt: in the table, but not beside a headline.
+NOTES = frozenset({"duplicate_slice", "mass_assumed_density", "overlap_counted_once", "resampled"})
 
 
 def join(flags: Iterable[str]) -> str:

@@ -219,9 +219,6 @@ def _value(header: Dataset, tag: int, where: str) -> Any:
     """
     try:
         element = header.get_item(tag)
-    except KeyError:
-        return None
-    try:
         value = None if element is None else element.value
         kind = "" if element is None else element.VR or _kind_of(tag)
         if isinstance(value, bytes) and kind in PLAIN_TEXT:
@@ -229,6 +226,8 @@ def _value(header: Dataset, tag: int, where: str) -> Any:
         if element is not None and not isinstance(element, _data_element()):
             value = header[tag].value
         empty = value is None or (hasattr(value, "__len__") and len(value) == 0)
+    except KeyError:  # absent
+        return None
     except broken() as error:
         raise InputError(
             f"{where} cannot be read ({type(error).__name__}); the header is damaged"
@@ -248,6 +247,8 @@ def _text(value: Any, where: str) -> str:
         return ""
     if not isinstance(value, str | bytes) and isinstance(value, Sequence):
         return _text(value[0], where) if len(value) else ""
+    if hasattr(value, "get_item"):  # an item of a sequence
+        raise InputError(f"{where} is a sequence; expected a text; the header is damaged")
     if isinstance(value, bytes):
         try:
             value = value.decode("ascii")

@@ -14,7 +14,7 @@ from pathlib import Path
 from igdd.errors import InputError
 
 # The packages whose arithmetic or parsing can change a number.
-PACKAGES = ("igdd", "numpy", "scipy", "pandas", "pydicom", "nibabel", "highdicom", "statsmodels")
+PACKAGES = ("igdd", "numpy", "scipy", "pandas", "pydicom", "highdicom", "openpyxl", "scikit-image")
 BLOCK = 1 << 20
 
 

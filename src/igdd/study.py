@@ -32,7 +32,7 @@ from pydantic_core import core_schema
 
 from igdd import catalog, units
 from igdd.declare import REQUIRED, Comparison, Metric, Option
-from igdd.errors import StudyError, UnitsError
+from igdd.errors import InputError, StudyError, UnitsError
 from igdd.io.bounded import resolve_inside
 
 SCHEMA = 1
@@ -380,17 +380,14 @@ class Study:
     roots: tuple[Path, ...]
 
     def resolve(self, relative: str, key: str) -> Path:
-        """A file or folder below one of the granted roots; symbolic links are resolved first."""
-        problems = []
-        for root in self.roots:
-            found = resolve_inside(root / relative, self.roots)
-            if found.exists():
-                return found
-            problems.append(str(root))
-        raise StudyError(
-            f"{self.path.name}: {key} = {relative!r} does not exist; looked below "
-            f"{' and '.join(problems)}; grant another folder with --data DIR"
-        )
+        """A file or folder below the first granted root that has it; links are resolved first."""
+        try:
+            return resolve_inside(relative, self.roots)
+        except InputError as error:
+            raise StudyError(
+                f"{self.path}: {key} = {relative!r}: {error}; looked below "
+                f"{' and '.join(map(str, self.roots))}; grant another folder with --data DIR"
+            ) from error
 
 
 def load_study(path: str | Path, roots: tuple[str | Path, ...] = ()) -> Study:

@@ -94,7 +94,8 @@ def sentence(finding: Finding) -> str:
     if np.isnan(finding.estimate):
         return (
             f"{start}: the mean {printed(finding.metric)} of the {reference} arm is not above "
-            f"zero, so that no ratio to it exists; {_p(finding.p)} for a difference of the arithmetic means, "
+            f"zero, so that no ratio to it exists; {_p(finding.p)} for a difference of the "
+            f"arithmetic means, "
             f"{_counts(finding)}.{_left_out(finding)}"
         )
     if np.isfinite(finding.low):

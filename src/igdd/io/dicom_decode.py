@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -25,12 +26,15 @@ from igdd.headers import broken
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+RLE = "1.2.840.10008.1.2.5"
 # Decoders that raise on whatever they are given, by transfer syntax.
 SAFE = {
-    "1.2.840.10008.1.2.5": "pydicom",
+    RLE: "pydicom",
     "1.2.840.10008.1.2.4.80": "pyjpegls",
     "1.2.840.10008.1.2.4.81": "pyjpegls",
 }
+# Start of frame: every JPEG process but tables (C4), reserved (C8) and arithmetic (CC); JPEG-LS.
+FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 # No honest slice takes longer, in s, or the child more memory, in bytes.
 PATIENCE = 60.0
 CHILD_MEMORY = 4 * 2**30
@@ -40,6 +44,35 @@ REMEDY = "expected what pydicom can decode; convert it, e.g. with dcmdjpeg"
 def failures() -> tuple[type[Exception], ...]:
     """All that reading and decoding a broken file raises in this process."""
     return (*broken(), MemoryError, OSError, RuntimeError)
+
+
+def check_stream(content: bytes, rows: int, columns: int, path: Path) -> None:
+    """Refuse a JPEG stream whose own size is not the header's: a decoder would believe it."""
+    start = content.find(b"\xff\xd8\xff")
+    siz = content.find(b"\xff\x4f\xff\x51")
+    found: tuple[int, int] | None = None
+    if start >= 0 and (siz < 0 or start < siz):
+        found = _frame_size(content, start + 2)
+    elif siz >= 0 and len(content) >= siz + 24:
+        right, bottom, left, top = struct.unpack_from(">4L", content, siz + 8)
+        found = bottom - top, right - left
+    if found != (rows, columns):
+        shown = "none" if found is None else f"{found[0]} x {found[1]}"
+        raise _refusal(path, f"the stream's own size is {shown}, the header's {rows} x {columns}")
+
+
+def _frame_size(content: bytes, place: int) -> tuple[int, int] | None:
+    """Rows and columns of the frame header of a JPEG or JPEG-LS stream, from its first marker."""
+    while place + 9 <= len(content) and content[place] == 0xFF:
+        marker, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")
+        if marker == 0xFF:  # fill byte
+            place += 1
+        elif marker in FRAME_MARKERS:
+            height, width = struct.unpack_from(">2H", content, place + 5)
+            return int(height), int(width)
+        else:
+            place += 2 + length
+    return None
 
 
 def decode_here(header: Dataset, syntax: str, path: Path) -> np.ndarray:

@@ -21,9 +21,11 @@ from igdd.declare import Reader
 from igdd.errors import InputError
 from igdd.headers import clock, item, label, number, quiet, text, texts
 from igdd.io.bounded import check_budget
-from igdd.io.dicom_slice import Layout, Slice, decoded, is_dicom, read_header, read_slice
+from igdd.io.box import crop as crop
+from igdd.io.dicom_layout import Layout
+from igdd.io.dicom_slice import Slice, decoded, is_dicom, read_header, read_slice
 from igdd.io.dicom_stack import Stack, stack
-from igdd.types import Grid, Series
+from igdd.types import Series
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -99,11 +101,13 @@ def headers(path: Path) -> dict[str, tuple[Dataset, ...]]:
 
     Where the geometry is at fault they stand in the order of the files; `describe` tells why.
     """
-    found = {}
-    for uid, slices in _grouped(path).items():
-        if _class(slices[0].header) in CLASSES:
-            found[uid] = ordered_headers(slices)
-    return found
+    groups = _grouped(path)
+    with quiet():
+        return {
+            uid: ordered_headers(slices)
+            for uid, slices in groups.items()
+            if _class(slices[0].header) in CLASSES
+        }
 
 
 def describe(path: Path) -> list[dict[str, Any]]:
@@ -113,7 +117,9 @@ def describe(path: Path) -> list[dict[str, Any]]:
     and for images `frames`, `shape`, `spacing`, `units`, `decay_correction`, `corrected`, `tracer`,
     `nuclide`, `acquired`, `frame_seconds`, `flags`, `problem`.
     """
-    return [describe_series(uid, slices) for uid, slices in _grouped(path).items()]
+    groups = _grouped(path)
+    with quiet():
+        return [describe_series(uid, slices) for uid, slices in groups.items()]
 
 
 def describe_series(uid: str, slices: Sequence[Slice]) -> dict[str, Any]:
@@ -140,59 +146,6 @@ def ordered_headers(slices: Sequence[Slice]) -> tuple[Dataset, ...]:
     """Headers of one series in the order of `read`; as they came where its geometry is at fault."""
     ordered, _ = _ordered(slices)
     return tuple(one.header for frame in ordered for one in frame)
-
-
-def crop(series: Series, lower: Sequence[float], upper: Sequence[float]) -> Series:
-    """The part of a series whose voxel centres lie in a box [RAS mm]: one animal of several.
-
-    Where the grid is oblique to the box, the smallest block of voxels that holds them all.
-    """
-    low, high = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
-    if low.shape != (3,) or high.shape != (3,) or not np.all(low < high):
-        raise InputError(
-            f"box from {low.tolist()} to {high.tolist()}; expected three mm each, lower < upper"
-        )
-    grid = series.grid
-    axes = [np.arange(count) for count in grid.shape]
-    start, stop = _block(grid, axes, low, high)
-    if np.any(start >= stop):
-        ends = grid.world(np.array([[0, 0, 0], np.array(grid.shape) - 1])).round(1).tolist()
-        raise InputError(
-            f"{series.source}: no voxel lies in the box from {low.tolist()} to {high.tolist()} mm; "
-            f"expected one within the image, from {ends[0]} to {ends[1]} mm (RAS)"
-        )
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.world(start)
-    size = stop - start
-    frames = series.values.shape[3]
-    kept = [f * grid.shape[2] + k for f in range(frames) for k in range(start[2], stop[2])]
-    return Series(
-        modality=series.modality,
-        values=series.values[start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]],
-        grid=Grid(shape=(int(size[0]), int(size[1]), int(size[2])), affine=affine),
-        headers=tuple(series.headers[index] for index in kept) if series.headers else (),
-        sidecar=series.sidecar,
-        source=f"{series.source}, box {low.tolist()} to {high.tolist()} mm",
-        files=series.files,
-        flags=series.flags,
-    )
-
-
-def _block(
-    grid: Grid, axes: list[np.ndarray], low: np.ndarray, high: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """First and past-the-last index of the voxels whose centres lie in the box."""
-    start, stop = np.array(grid.shape), np.zeros(3, dtype=int)
-    plane = np.stack(np.meshgrid(axes[0], axes[1], [0], indexing="ij"), axis=-1)
-    world = grid.world(plane)
-    for k in axes[2]:  # slice by slice: coordinates of all voxels would outweigh the image
-        centres = world + k * grid.affine[:3, 2]
-        inside = np.all((centres >= low) & (centres <= high), axis=-1)[..., 0]
-        if inside.any():
-            i, j = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-            start = np.minimum(start, [i[0], j[0], k])
-            stop = np.maximum(stop, [i[-1] + 1, j[-1] + 1, k + 1])
-    return start, stop
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from igdd.errors import InputError
-from igdd.headers import label, number, tag_of, text
-from igdd.io.dicom_decode import SAFE, decode_apart, decode_here, failures
+from igdd.headers import broken
+from igdd.io.dicom_decode import RLE, SAFE, check_stream, decode_apart, decode_here, failures
+from igdd.io.dicom_layout import PIXELS, SLICE_LIMIT, UNCOMPRESSED, Layout, layout_of, meta_text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# A slice of 4096 x 4096 in 32 bits is 64 MiB; headers add a few hundred kB.
-SLICE_LIMIT = 64 * 2**20
+# Headers add a few hundred kB to the pixels.
 FILE_LIMIT = 2 * SLICE_LIMIT
 # File meta information is a few hundred bytes.
 META_LIMIT = 4096
@@ -32,38 +32,12 @@ DEPTH_LIMIT = 32
 # Sequences of fewer bytes cannot nest deeply enough to harm.
 LONG_SEQUENCE = 4096
 ITEM_STARTS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-PIXELS = 0x7FE00010
 DEFLATED = b"1.2.840.10008.1.2.1.99"
-UNCOMPRESSED = {
-    "1.2.840.10008.1.2": "<",
-    "1.2.840.10008.1.2.1": "<",
-    "1.2.840.10008.1.2.2": ">",
-}
 DIRECTORY = "1.2.840.10008.1.3.10"
 # First elements of an object written without preamble: file meta, or group 8.
 BARE_STARTS = {bytes((group, 0, element, 0)) for group, element in (
     (2, 0), (2, 1), (8, 0), (8, 1), (8, 5), (8, 8), (8, 0x12), (8, 0x16), (8, 0x18),
 )}  # fmt: skip
-LAYOUT = (
-    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit",
-    "PixelRepresentation", "NumberOfFrames",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """How the pixels of a slice lie in the file."""
-
-    rows: int
-    columns: int
-    kind: np.dtype[Any]
-    unused: int
-    syntax: str
-
-    @property
-    def size(self) -> int:
-        """Bytes of the stored values."""
-        return self.rows * self.columns * self.kind.itemsize
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,11 +91,14 @@ def read_slice(
     header = _parsed(io.BytesIO(content), path)
     if _is_directory(header) or not wanted(header, path):
         return None
-    layout = _layout(header, path, layouts)
-    stored, flags = None, ()
+    layout = layout_of(header, path, layouts)
+    stored: np.ndarray | None = None
+    flags: tuple[str, ...] = ()
     if layout.syntax in UNCOMPRESSED:
         stored, flags = _plain(header, layout, path)
-    elif layout.syntax in SAFE:
+    elif layout.syntax != RLE:
+        check_stream(_pixel_bytes(header, path), layout.rows, layout.columns, path)
+    if layout.syntax in SAFE:
         stored = _checked(decode_here(header, layout.syntax, path), layout, path)
     del header[PIXELS]
     return Slice(
@@ -243,82 +220,29 @@ def _check_depth(header: Dataset, path: Path) -> None:
 
 
 def _is_directory(header: Dataset) -> bool:
-    return _meta(header, "MediaStorageSOPClassUID") == DIRECTORY or (
+    return meta_text(header, "MediaStorageSOPClassUID") == DIRECTORY or (
         "DirectoryRecordSequence" in header
     )
 
 
-def _meta(header: Dataset, keyword: str) -> str:
-    """An element of the file meta information; empty where it is absent."""
-    meta = getattr(header, "file_meta", None)
-    return "" if meta is None else text(meta, keyword) or ""
-
-
-def _layout(header: Dataset, path: Path, layouts: dict[tuple[Any, ...], Layout]) -> Layout:
-    syntax = _meta(header, "TransferSyntaxUID")
-    key = (syntax, *(raw(header, keyword) for keyword in LAYOUT))
-    if key not in layouts:
-        layouts[key] = _described(header, path, syntax or "1.2.840.10008.1.2")
-    return layouts[key]
-
-
-def raw(header: Dataset, keyword: str) -> Any:
-    """An element as it stands in the file, without converting it: equal bytes are equal values."""
+def _pixel_bytes(header: Dataset, path: Path) -> bytes:
+    """Pixel data as they stand in the file."""
     try:
-        element = header.get_item(tag_of(keyword))
-    except KeyError:
-        return None
-    value = None if element is None else element.value
-    return value if isinstance(value, bytes | None) else str(value)
-
-
-def _described(header: Dataset, path: Path, syntax: str) -> Layout:
-    found = {keyword: number(header, keyword) for keyword in LAYOUT}
-    if PIXELS not in header:
-        raise InputError(f"{path}: PixelData (7FE0,0010) is missing; the file may be truncated")
-    for keyword in ("Rows", "Columns", "BitsAllocated", "PixelRepresentation"):
-        if found[keyword] is None:
-            raise InputError(f"{path}: {label(keyword)} is missing; expected it in an image")
-    if (found["NumberOfFrames"] or 1) > 1:
+        content = getattr(header.get_item(PIXELS), "value", None)
+    except broken() as error:
         raise InputError(
-            f"{path}: {label('NumberOfFrames')} is {found['NumberOfFrames']:g}; expected one slice "
-            "in a file; enhanced and multi-frame objects are not read as a series yet"
-        )
-    rows, columns = int(found["Rows"] or 0), int(found["Columns"] or 0)
-    bits, signed = int(found["BitsAllocated"] or 0), found["PixelRepresentation"]
-    stored = int(bits if found["BitsStored"] is None else found["BitsStored"])
-    high = stored - 1 if found["HighBit"] is None else found["HighBit"]
-    samples = 1 if found["SamplesPerPixel"] is None else found["SamplesPerPixel"]
-    sound = bits in (8, 16, 32) and signed in (0, 1) and samples == 1 and rows > 0 < columns
-    if not (sound and 0 < stored <= bits and high == stored - 1):
-        raise InputError(
-            f"{path}: {rows} x {columns} pixels, {samples:g} samples of {stored} in {bits} bits, "
-            f"high bit {high:g}; expected one sample of 8, 16 or 32 bits, high bit last"
-        )
-    order = UNCOMPRESSED.get(syntax, "<")
-    layout = Layout(
-        rows=rows,
-        columns=columns,
-        kind=np.dtype(f"{order}{'i' if signed else 'u'}{bits // 8}"),
-        unused=bits - stored,
-        syntax=syntax,
-    )
-    if layout.size > SLICE_LIMIT:
-        raise InputError(
-            f"{path}: {rows} x {columns} pixels claim {layout.size:.3g} bytes; expected at most "
-            f"{SLICE_LIMIT:.3g} in one slice"
-        )
-    return layout
+            f"{path}: PixelData (7FE0,0010) cannot be read ({type(error).__name__}); expected "
+            "bytes; the file is damaged"
+        ) from error
+    return content if isinstance(content, bytes) else b""
 
 
 def _plain(header: Dataset, layout: Layout, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Stored values of an uncompressed slice: a view of the file's bytes."""
-    element = header.get_item(PIXELS)
-    content = getattr(element, "value", None)
-    if not isinstance(content, bytes) or len(content) < layout.size:
-        held = len(content) if isinstance(content, bytes) else 0
+    content = _pixel_bytes(header, path)
+    if len(content) < layout.size:
         raise InputError(
-            f"{path}: PixelData (7FE0,0010) holds {held} bytes; expected {layout.size} for "
+            f"{path}: PixelData (7FE0,0010) holds {len(content)} bytes; expected {layout.size} for "
             f"{layout.rows} x {layout.columns} pixels; the file is truncated"
         )
     # One byte of padding makes a length even; more than that contradicts the header.

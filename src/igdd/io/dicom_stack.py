@@ -14,7 +14,8 @@ import numpy as np
 
 from igdd.errors import InputError
 from igdd.headers import clock, label, number, numbers, text, texts
-from igdd.io.dicom_slice import Slice, raw
+from igdd.io.dicom_layout import raw
+from igdd.io.dicom_slice import Slice
 from igdd.types import Grid
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _time(one: Slice) -> tuple[float, ...]:
 def _identical(one: Slice, other: Slice) -> bool:
     """Whether two slices hold the same values; without pixels, whether they are one object."""
     if one.stored is None or other.stored is None:
-        return raw(one.header, "SOPInstanceUID") == raw(other.header, "SOPInstanceUID")
+        return bool(raw(one.header, "SOPInstanceUID") == raw(other.header, "SOPInstanceUID"))
     same = all(
         raw(one.header, k) == raw(other.header, k) for k in ("RescaleSlope", "RescaleIntercept")
     )

@@ -23,6 +23,7 @@ from igdd.headers import (
     number,
     private_moment,
     private_number,
+    quiet,
     text,
     texts,
     time_zone,
@@ -199,7 +200,8 @@ def dose_of(headers: Sequence[Dataset]) -> tuple[float, datetime | None] | None:
 
     RadionuclideTotalDose is not corrected for what stayed in the syringe.
     """
-    facts = pet_headers(tuple(headers))
+    with quiet():
+        facts = pet_headers(tuple(headers))
     if facts.dose is None:
         return None
     try:

@@ -6,11 +6,12 @@ Each function states a rule that works for any study; where its rows are missing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from igdd.flags import NOTES
 from igdd.report import wording
 from igdd.report.overview import (
     AMOUNT,
@@ -63,6 +64,10 @@ def answers(view: Overview) -> tuple[Answer, ...]:
         *_peaks(view),
         *_spread(view),
     ]
+    found = [
+        replace(answer, flags=tuple(flag for flag in answer.flags if flag not in NOTES))
+        for answer in found
+    ]
     order = list(QUESTIONS)
     return tuple(sorted(found, key=lambda answer: order.index(answer.question)))
 
@@ -94,18 +99,22 @@ def _findings(view: Overview) -> list[Answer]:
     if not len(table):
         return []
     known = table[np.isfinite(table["estimate"].astype(float))]
-    first = known.assign(row=range(len(known))).sort_values(
-        ["p_adjusted", "row"], kind="stable", na_position="last"
+    rows = np.arange(len(known))
+    first = known.assign(row=rows, later=rows > 0).sort_values(
+        ["later", "p_adjusted", "row"], kind="stable", na_position="last"
     )
+    # The study's own first question always, then what stands out after the correction.
+    headline = ~first["later"] | (first["p_adjusted"] < SIGNIFICANT)
+    headline &= headline.cumsum() <= HEADLINE_FINDINGS
     found = [
         Answer(
             question=question_of(str(row["comparison"])),
             text=finding_sentence(row),
             flags=tuple(filter(None, str(row["flags"] or "").split(";"))),
         )
-        for row in first.head(HEADLINE_FINDINGS).to_dict("records")
+        for row in first[headline].to_dict("records")
     ]
-    rest = first.iloc[HEADLINE_FINDINGS:]
+    rest = first[~headline]
     if len(rest):
         tested = rest[np.isfinite(rest["p_adjusted"])]
         low = int((tested["p_adjusted"] < SIGNIFICANT).sum())

@@ -48,16 +48,30 @@ def measure(session: Session, requests: Sequence[tuple[Metric, Mapping[str, Any]
 
 
 def _values(session: Session, metric: Metric, options: Mapping[str, Any]) -> Iterator[Value]:
-    corrected = session.recovered is not None
     if metric.level == "voxels":
         for value in _of_voxels(session, metric, options):
             yield replace(value, flags=(*value.flags, *session.flags))
         return
     found: Iterable[Value] = metric.function(session, **options)
     for value in found:
-        imaged = value.region in session.curves.names
-        unknown = ("psf_unknown",) if imaged and not corrected else ()
-        yield replace(value, flags=(*value.flags, *session.flags, *unknown))
+        flags = (*value.flags, *session.flags, *_unknown(session, value))
+        yield replace(value, flags=flags, estimate=_honest(value.estimate))
+
+
+def _unknown(session: Session, value: Value) -> Iterator[str]:
+    """What nobody declared, so that it is not in the value or its interval."""
+    if value.region not in session.curves.names:
+        return
+    if session.recovered is None:
+        yield "psf_unknown"
+    relative = value.metric == "volume" or value.metric.startswith("ratio_to_")
+    if session.curves.scale_cv == 0 and not relative:
+        yield "calibration_sd_unknown"
+
+
+def _honest(estimate: Estimate) -> Estimate:
+    """An estimate of which no part of the uncertainty is known has none, rather than zero."""
+    return replace(estimate, sd=np.nan) if estimate.sd == 0 else estimate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,19 @@ import numpy as np
 
 from igdd import catalog
 from igdd.errors import InputError
+from igdd.io import dicom_series, nifti
 from igdd.types import Regions, Series
+
+# A voxel counts where at least this share of it lies in the mask.
+INSIDE = 0.5
 
 
 def suv(path: Path, mask: Path | None = None, wanted: str | None = None) -> Mapping[str, Any]:
     """SUVbw [g/mL] of a series: minimum, median, mean and maximum, in a mask or everywhere.
 
     A voxel counts where its weight in the mask is at least one half. `wanted` is text in the
-    description of the series meant, where a folder holds several.
+    description of the series meant, where a folder holds several. In a mask of several regions,
+    one without such a voxel is NaN with the flag `empty_region`.
     """
     from igdd.modalities.pet import suv_factor
 
@@ -25,23 +30,30 @@ def suv(path: Path, mask: Path | None = None, wanted: str | None = None) -> Mapp
     factor = suv_factor(series.headers)
     frames, slices = series.values.shape[3], series.values.shape[2]
     per_slice = np.asarray(factor.per_slice, dtype=float).reshape(frames, slices).T
-    values = series.values * per_slice[None, None].astype(np.float32)
     flags = {*factor.flags, *series.flags}
     found: dict[str, Any] = {"series": series.source, "frames": frames}
     if mask is None:
-        found["suvbw"] = _statistics(values.ravel(), None, series)
+        found["suvbw"] = _everywhere(series, per_slice)
     else:
         regions = catalog.read_regions(mask, series.grid)
         flags.update(*regions.flags)
-        found["suvbw"] = _in_regions(values, regions, list(regions.names), series)
+        found["suvbw"] = _within(series, per_slice, regions, range(len(regions.names)))
+        if not found["suvbw"]["volume_ml"]:
+            raise InputError(
+                f"{mask}: no voxel of the series {series.source} lies at least half in it; "
+                "expected a mask that overlaps it; is it of another scan?"
+            )
         found["regions"] = {
-            name: _in_regions(values, regions, [name], series) for name in regions.names
+            name: _within(series, per_slice, regions, [row])
+            for row, name in enumerate(regions.names)
         }
+        if any(not one["volume_ml"] for one in found["regions"].values()):
+            flags.add("empty_region")
     return {
         **found,
-        "factor": factor.value,
+        "factor": float(factor.value),
         "rule": factor.rule,
-        "alternatives": dict(factor.alternatives),
+        "alternatives": {name: float(value) for name, value in factor.alternatives.items()},
         "flags": sorted(flags),
     }
 
@@ -52,9 +64,10 @@ def text(found: Mapping[str, Any]) -> str:
     rows = {"all": found["suvbw"], **found.get("regions", {})}
     if len(rows) == 2:
         rows.pop("all")
+    width = max(len(name) for name in rows)
     for name, row in rows.items():
         lines.append(
-            f"SUVbw {name}: min {row['min']:.4g}, median {row['median']:.4g}, "
+            f"SUVbw {name:{width}}  min {row['min']:.4g}, median {row['median']:.4g}, "
             f"mean {row['mean']:.4g}, max {row['max']:.4g} g/mL in {row['volume_ml']:.4g} mL"
         )
     lines.append(f"rule: {found['rule']}")
@@ -68,39 +81,69 @@ def text(found: Mapping[str, Any]) -> str:
 
 
 def _pet_series(path: Path, wanted: str | None) -> Series:
-    every = catalog.read_series(path)
-    pet = [one for one in every if one.modality == "PT"]
-    fitting = [one for one in pet if wanted is None or wanted in one.source]
-    if len(fitting) != 1:
-        listing = "; ".join(one.source for one in pet) or "none"
-        raise InputError(
-            f"{path}: {len(fitting)} PET series fit; expected one; say which with --series TEXT; "
-            f"there are: {listing}"
-        )
-    if not fitting[0].headers:
+    """The one PET series meant; only its pixels are read."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder; check the path")
+    if not dicom_series.sniff(path) and nifti.sniff(path):
         raise InputError(
             f"{path}: this is not DICOM; SUV needs the headers' dose, weight and times; "
             "for BIDS data run a study, which gives the same metric with an uncertainty"
         )
-    return fitting[0]
+    rows = [row for row in dicom_series.describe(path) if row["modality"] == "PT"]
+    named = {_name(row): row for row in rows}
+    fitting = [row for name, row in named.items() if wanted is None or wanted in name]
+    if len(fitting) != 1:
+        listing = "; ".join(named) or "none"
+        remedy = "say which with --series TEXT; " if named else ""
+        raise InputError(
+            f"{path}: {len(fitting)} PET series fit; expected one; {remedy}there are: {listing}"
+        )
+    series = dicom_series.read(path, modality="PT", series=str(fitting[0]["uid"]))
+    if len(series) != 1:
+        raise InputError(f"{path}: {len(series)} series share one UID; expected one; separate them")
+    return series[0]
 
 
-def _in_regions(
-    values: np.ndarray, regions: Regions, names: list[str], series: Series
-) -> Mapping[str, float]:
-    rows = [regions.names.index(name) for name in names]
-    inside = np.asarray(regions.weights[rows].max(axis=0).todense()).ravel() >= 0.5
-    return _statistics(values.reshape(-1, values.shape[3])[inside].ravel(), inside, series)
+def _name(row: Mapping[str, Any]) -> str:
+    """A series as its reader calls it, to be told apart."""
+    words = ["PT series"] + [str(row["number"])] * bool(row.get("number"))
+    words += [repr(row["description"])] if row.get("description") else []
+    return " ".join(words) + f" ({row['series']})"
 
 
-def _statistics(values: np.ndarray, inside: np.ndarray | None, series: Series) -> dict[str, float]:
-    if not values.size:
-        raise InputError("the mask holds no voxel of the series; expected one that overlaps it")
-    count = series.grid.size if inside is None else int(inside.sum())
+def _everywhere(series: Series, per_slice: np.ndarray) -> dict[str, float]:
+    """Statistics of all voxels; one copy of the values is made, slice by slice."""
+    values = np.empty(series.values.shape[::-1], dtype=np.float32)
+    for time in range(series.values.shape[3]):
+        for k in range(series.values.shape[2]):
+            plane = series.values[:, :, k, time].T
+            np.multiply(plane, np.float32(per_slice[k, time]), out=values[time, k])
+    return _statistics(values.reshape(-1), series.grid.size * series.grid.voxel_volume)
+
+
+def _within(
+    series: Series, per_slice: np.ndarray, regions: Regions, rows: Sequence[int]
+) -> dict[str, float]:
+    """Statistics of the voxels in any of some regions, over all frames."""
+    share = np.asarray(regions.weights[list(rows)].max(axis=0).todense()).ravel()
+    i, j, k = np.unravel_index(np.flatnonzero(share >= INSIDE), series.grid.shape)
+    values = series.values[i, j, k] * per_slice[k]
+    return _statistics(values.ravel(), i.size * series.grid.voxel_volume)
+
+
+def _statistics(values: np.ndarray, volume: float) -> dict[str, float]:
+    """Minimum, median, mean and maximum of those that are numbers; `values` is put in order."""
+    count = int(np.count_nonzero(~np.isnan(values)))
+    if not count:
+        unknown = dict.fromkeys(("min", "median", "mean", "max"), float("nan"))
+        return {**unknown, "volume_ml": float(volume)}
+    middle = sorted({(count - 1) // 2, count // 2})
+    values.partition([*middle, count - 1])  # in place; NaN go to the end
+    numbers = values[:count]
     return {
-        "min": float(np.nanmin(values)),
-        "median": float(np.nanmedian(values)),
-        "mean": float(np.nanmean(values)),
-        "max": float(np.nanmax(values)),
-        "volume_ml": count * series.grid.voxel_volume,
+        "min": float(numbers.min()),
+        "median": float(np.mean(numbers[middle], dtype=float)),
+        "mean": float(np.mean(numbers, dtype=float)),
+        "max": float(numbers.max()),
+        "volume_ml": float(volume),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,19 +11,23 @@ from typing import Any
 import numpy as np
 
 from igdd import catalog, units
-from igdd.errors import InputError
-from igdd.types import Frames, Image, Scanner, Series, Zero
+from igdd.errors import InputError, UnitsError
+from igdd.headers import quiet, text
+from igdd.io.tac_table import DURATIONS, ENDS, MIDDLES, STARTS
+from igdd.types import Frames, Regions, Series, Zero
 
-CODES = {"BQML": "Bq/mL", "GML": "g/mL", "HU": "[hnsf'U]", "CNTS": "{counts}"}
+# Units (0054,1001) of DICOM, as igdd spells them.
+CODES = {"BQML": "Bq/mL", "GML": "g/mL", "CM2ML": "cm2/mL", "CNTS": "counts"}
+# Columns of a table of curves that say when, not where.
+TIMES = frozenset({*STARTS, *ENDS, *DURATIONS, *MIDDLES})
 
 
 def tacs(image: Path, regions: Path, unit: str | None = None) -> Mapping[str, Any]:
     """Mean of each region in each frame, as stored: no decay or partial-volume correction is added.
 
     Times are in s after the file's own time zero (BIDS TimeZero, or the DICOM series' first frame).
+    The mean is weighted by each voxel's share in the region; voxels without a value are left out.
     """
-    from igdd.stages.sample import sample
-
     every = catalog.read_series(image)
     if len(every) != 1:
         raise InputError(
@@ -30,44 +36,120 @@ def tacs(image: Path, regions: Path, unit: str | None = None) -> Mapping[str, An
         )
     series = every[0]
     frames = _frames(series)
-    values = Image(
-        values=series.values,
-        grid=series.grid,
-        quantity="as stored",
-        unit=unit or _unit(series),
-        analyte="label",
-        frames=frames,
-    )
-    curves, _ = sample(values, catalog.read_regions(regions, series.grid), Scanner())
-    shown = [index for index, kind in enumerate(curves.kinds) if kind != "remainder"]
+    wanted = _unit(series, unit)
+    drawn = catalog.read_regions(regions, series.grid)
+    means, holes = _means(series, drawn)
+    flags = {*series.flags, *(flag for one in drawn.flags for flag in one)}
+    flags |= {"nan_voxels"} if holes else set()
+    flags |= {"empty_region"} if not (drawn.volume > 0).all() else set()
     return {
-        "unit": values.unit,
+        "unit": wanted,
         "frame_start": frames.start.tolist(),
         "frame_end": frames.end.tolist(),
-        "regions": {curves.names[index]: curves.values[index].tolist() for index in shown},
-        "volume_ml": {curves.names[index]: float(curves.volume[index]) for index in shown},
-        "flags": sorted({*series.flags, *(flag for one in curves.flags for flag in one)}),
+        "regions": {name: means[row].tolist() for row, name in enumerate(drawn.names)},
+        "volume_ml": {name: float(drawn.volume[row]) for row, name in enumerate(drawn.names)},
+        "flags": sorted(flags),
     }
 
 
 def tsv(found: Mapping[str, Any]) -> str:
     """The curves as PETPrep writes them: frame_start, frame_end in s, a column for each region."""
-    rows = ["\t".join(["frame_start", "frame_end", *found["regions"]])]
+    rows = ["\t".join(["frame_start", "frame_end", *_columns(found)])]
     columns = [found["frame_start"], found["frame_end"], *found["regions"].values()]
     for numbers in zip(*columns, strict=True):
-        rows.append("\t".join(f"{number:.9g}" for number in numbers))
+        # The shortest text that gives the same number again.
+        rows.append("\t".join("n/a" if x != x else repr(float(x)) for x in numbers))
     return "\n".join(rows) + "\n"
 
 
-def _unit(series: Series) -> str:
+def described(found: Mapping[str, Any]) -> str:
+    """The JSON that stands beside the table: units, without which no reader takes it."""
+    known: dict[str, Any] = {"frame_start": {"Units": "s"}, "frame_end": {"Units": "s"}}
+    volumes = found["volume_ml"].values()
+    for column, volume in zip(_columns(found), volumes, strict=True):
+        known[column] = {"Units": found["unit"], "VolumeInMilliliters": volume}
+    return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
+
+
+def write(found: Mapping[str, Any], out: Path) -> None:
+    """Write the table and its JSON; nothing is overwritten."""
+    beside = out.with_suffix(".json")
+    if beside == out:
+        raise InputError(f"{out}: expected a table, such as {out.with_suffix('.tsv').name}")
+    for path in (out, beside):
+        if path.exists() or path.is_symlink():
+            raise InputError(f"{path} is already there; nothing is overwritten; give another --out")
+    for path, content in ((out, tsv(found)), (beside, described(found))):
+        try:
+            with path.open("x", encoding="utf-8") as stream:
+                stream.write(content)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _columns(found: Mapping[str, Any]) -> list[str]:
+    """Names of the regions' columns; one with brackets carries its unit, which ends the name."""
+    columns = []
+    for name in found["regions"]:
+        plain = re.sub(r"\s+", " ", name).strip()
+        if plain.split("[")[0].strip().lower() in TIMES:
+            raise InputError(
+                f"region {name!r} has the name of a column of times; expected another; rename it"
+            )
+        columns.append(f"{plain}[{found['unit']}]" if re.search(r"[\[\]()]", plain) else plain)
+    if len(set(columns)) != len(columns):
+        raise InputError("two regions differ only in blanks; expected names that differ; rename")
+    return columns
+
+
+def _means(series: Series, regions: Regions) -> tuple[np.ndarray, bool]:
+    """Weighted means (region, time), NaN where a region is empty; whether values were missing."""
+    frames = series.values.shape[3]
+    means = np.full((len(regions.names), frames), np.nan)
+    holes = False
+    for time in range(frames):
+        values = series.values[..., time].ravel().astype(float)
+        known = np.isfinite(values)
+        inside = np.asarray(regions.weights @ known.astype(float))
+        total = np.asarray(regions.weights @ np.where(known, values, 0.0))
+        np.divide(total, inside, out=means[:, time], where=inside > 0)
+        missing = np.asarray(regions.weights @ (~known).astype(float))
+        holes = holes or bool((missing > 0).any())
+    return means, holes
+
+
+def _unit(series: Series, given: str | None) -> str:
+    """Unit of the stored values: as the file states it, else as the caller does."""
+    stated = _stated(series)
+    if given is None:
+        if stated is None:
+            raise InputError(
+                f"{series.source}: no unit is stated; give it with --unit, such as 'Bq/mL'"
+            )
+        return stated
+    wanted = units.from_ucum(given)
+    if stated is not None and stated != wanted:
+        raise InputError(
+            f"{series.source}: the file states {stated} but --unit says {wanted}; expected one of "
+            "them; leave --unit out, or correct the file"
+        )
+    return wanted
+
+
+def _stated(series: Series) -> str | None:
     if series.headers:
-        code = str(series.headers[0].get("Units", ""))
-        if code in CODES:
-            return CODES[code]
+        with quiet():
+            code = text(series.headers[0], "Units")
+            rescaled = text(series.headers[0], "RescaleType")
+        if code is None:
+            return "HU" if series.modality == "CT" or rescaled == "HU" else None
+        if code not in CODES:
+            raise UnitsError(
+                f"{series.source}: Units (0054,1001) is {code}; expected {', '.join(CODES)}"
+            )
+        return CODES[code]
     stated = series.sidecar.get("Units")
-    if isinstance(stated, str) and stated:
-        return units.from_ucum(stated)
-    raise InputError(f"{series.source}: no unit is stated; give it with --unit, such as 'Bq/mL'")
+    return units.from_ucum(stated) if isinstance(stated, str) and stated.strip() else None
 
 
 def _frames(series: Series) -> Frames:
@@ -75,18 +157,22 @@ def _frames(series: Series) -> Frames:
     if series.headers:
         from igdd.modalities.pet_headers import pet_headers
 
-        facts = pet_headers(series.headers)
-        start = facts.acquisition.reshape(count, -1).min(axis=1)
-        duration = facts.duration.reshape(count, -1).max(axis=1)
+        with quiet():
+            facts = pet_headers(series.headers)
+        begun = facts.acquisition.reshape(count, -1)
+        # Beds of a frame follow one another: it lasts from the first's start to the last's end.
+        start = begun.min(axis=1)
+        duration = (begun + facts.duration.reshape(count, -1)).max(axis=1) - start
         start = start - start.min()
     else:
         sidecar = series.sidecar
         start = np.asarray(sidecar.get("FrameTimesStart", ()), dtype=float)
         duration = np.asarray(sidecar.get("FrameDuration", ()), dtype=float)
-    if start.size != count or duration.size != count or not np.isfinite([start, duration]).all():
+    known = start.size == count == duration.size
+    if not known or not np.isfinite([start, duration]).all():
         raise InputError(
-            f"{series.source}: {count} frames but {start.size} known starts and {duration.size} "
-            "durations; expected FrameTimesStart and FrameDuration in the sidecar, or "
-            "AcquisitionTime and ActualFrameDuration in every header"
+            f"{series.source}: {count} frames but {start.size} starts and {duration.size} "
+            "durations, or one of them is unknown; expected FrameTimesStart and FrameDuration in "
+            "the sidecar, or AcquisitionTime and ActualFrameDuration in every header"
         )
     return Frames(start=start, duration=duration, zero=Zero(kind="scan_start"))

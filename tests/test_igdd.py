@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
 import igdd
+
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("name", igdd.__all__)
@@ -31,3 +35,28 @@ def test_cu_64_decays_as_published():
     day = 86400.0
     assert igdd.activity(400.0, "Cu-64", day) == pytest.approx(107.95, abs=0.0105)
     assert igdd.activity(400.0, "Cu-64", 2 * day) == pytest.approx(29.13, abs=0.005)
+
+
+@pytest.mark.integration
+def test_the_wheel_holds_everything_that_the_package_needs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+         "--wheel-dir", str(tmp_path), str(PROJECT)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("igdd-*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("igdd/")}
+    source = {
+        path.relative_to(PROJECT / "src").as_posix()
+        for path in (PROJECT / "src/igdd").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packed == source
+    unpacked = tmp_path / "unpacked"
+    zipfile.ZipFile(wheel).extractall(unpacked)
+    listed = subprocess.run(
+        [sys.executable, "-c", "import igdd, igdd.decay as d; print(d.nuclide('Zr-89').half_life)"],
+        capture_output=True, text=True, check=False, cwd=unpacked,
+    )  # fmt: skip
+    assert float(listed.stdout) == 282276.0

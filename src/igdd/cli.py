@@ -212,21 +212,21 @@ def suv(
 def tacs(
     image: Annotated[Path, typer.Argument(help="A dynamic or static image.")],
     regions: Annotated[Path, typer.Argument(help="Label NIfTI or NRRD, SEG or RTSTRUCT.")],
-    out: Annotated[Path | None, typer.Option("--out", help="TSV to write.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="TSV to write, with its JSON.")] = None,
     unit: Annotated[
         str | None, typer.Option("--unit", help="Unit of the image where it does not say.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Time-activity curves: the mean of each region in each frame, as a PETPrep TSV."""
+    from igdd.stages.tacs import check_free, tsv, write
     from igdd.stages.tacs import tacs as curves
-    from igdd.stages.tacs import tsv
 
+    if out is not None:
+        check_free(out)
     found = curves(image, regions, unit)
     if out is not None:
-        if out.exists():
-            raise InputError(f"{out} is already there; nothing is overwritten; give another --out")
-        out.write_text(tsv(found), encoding="utf-8")
+        write(found, out)
     _say(found, tsv(found).rstrip("\n") if out is None else f"curves: {out}", as_json)
 
 
@@ -240,8 +240,12 @@ def conformance(as_json: AsJson = False) -> None:
     place = os.environ.get("IGDD_REFERENCE")
     rows = table(checks(Path(place) if place else None))
     lines = [
-        f"{row['status']:11}  {row['name']}: {row['value']} (expected {row['expected']} "
-        f"+- {row['tolerance']}; {row['source']})"
+        f"{row['status']:11}  {row['name']}: "
+        + (
+            f"{row['value']} (expected {row['expected']} +- {row['tolerance']}; {row['source']})"
+            if row["value"] is not None
+            else f"{row['note']} ({row['source']})"
+        )
         for row in rows
     ]
     _say(rows, "\n".join(lines), as_json)

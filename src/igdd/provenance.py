@@ -5,6 +5,7 @@ It holds no clock and no host: the same input gives the same provenance.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from igdd.errors import InputError
+from igdd.io import sidecar
+from igdd.io.bounded import resolve_inside
 
 # The packages whose arithmetic or parsing can change a number.
 PACKAGES = ("igdd", "numpy", "scipy", "pandas", "pydicom", "highdicom", "openpyxl", "scikit-image")
@@ -44,25 +47,22 @@ def companions(path: Path) -> tuple[Path, ...]:
     """The files that reading a path can touch: all below a folder; a file and its sidecars."""
     if path.is_dir():
         return tuple(sorted(item for item in path.rglob("*") if item.is_file()))
-    stem = path.name.split(".")[0]
-    beside = [item for item in path.parent.glob(f"{stem}.*") if item.is_file()]
-    inherited = [
-        item
-        for parent in list(path.resolve().parents)[:4]
-        for item in parent.glob("*.json")
-        if item.stem.rsplit("_", 1)[-1] == stem.rsplit("_", 1)[-1]
-    ]
-    return tuple(sorted({*beside, *inherited}))
+    stem = sidecar.stem(path)
+    beside = {item for item in path.parent.glob(f"{glob.escape(stem)}.*") if item.is_file()}
+    inherited = {*sidecar.applicable(path, ".json"), *sidecar.applicable(path, ".tsv")}
+    return tuple(sorted({path, *beside, *inherited}))
 
 
 def hashes(paths: Iterable[Path], roots: Iterable[Path]) -> Mapping[str, str]:
-    """SHA-256 of every file that reading the paths can touch, by its name below its root."""
-    folders = [root.resolve() for root in roots]
+    """SHA-256 of every file that reading the paths can touch, by its name below its root.
+
+    A file that a symbolic link leads out of the granted roots is refused.
+    """
+    folders = tuple(root.resolve() for root in roots)
     found = {}
     for path in paths:
         for item in companions(path):
-            whole = item.resolve()
-            root = next((one for one in folders if whole.is_relative_to(one)), None)
-            name = whole.name if root is None else whole.relative_to(root).as_posix()
-            found[name] = sha256(item)
+            whole = resolve_inside(item, folders)
+            root = next(one for one in folders if whole.resolve().is_relative_to(one))
+            found[whole.resolve().relative_to(root).as_posix()] = sha256(item)
     return dict(sorted(found.items()))

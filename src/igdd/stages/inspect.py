@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from igdd.modalities.pet import suv_factor
 from igdd.stages.folder import Contents, Entry, look
 from igdd.stages.usable import usable
 
-TITLES = {"series": "series", "regions": "region files", "table": "tables"}
 WORDS = {
     "PT": "PET", "CT": "CT", "MR": "MR", "RTSTRUCT": "RT structure set", "SEG": "segmentation",
     "regions": "label map", "": "image of no stated modality",
@@ -20,8 +20,9 @@ WORDS = {
 FORMS = {"dicom_series": "DICOM", "nifti": "NIfTI", "nrrd_regions": "NRRD"}
 # Names, frames or flags beyond it are counted, not printed; the JSON holds them all.
 SHOWN = 20
-# Columns of the labels in the text.
-INDENT = 15
+# Columns of the labels in the text, and of a line.
+INDENT = 17
+WIDTH = 100
 
 
 def inspect(path: Path) -> Mapping[str, Any]:
@@ -99,7 +100,9 @@ def text(found: Mapping[str, Any]) -> str:
         lines += ["", *_table_lines(row, root)]
     if found["problems"]:
         lines += ["", "What could not be read:"]
-        lines += [f"  {_printable(one['problem'])}" for one in found["problems"]]
+        for one in found["problems"]:
+            words = _printable(one["problem"].replace(f"{root}/", ""))
+            lines += _wrapped(words, "  ", " " * 4)
     return "\n".join(lines)
 
 
@@ -162,18 +165,23 @@ def _table_lines(row: Mapping[str, Any], root: Path) -> list[str]:
 
 def _labelled(known: Mapping[str, Any]) -> list[str]:
     """Lines "label   value", long values wrapped under themselves."""
-    import textwrap
+    return [
+        line
+        for name, value in known.items()
+        if value
+        for line in _wrapped(_printable(str(value)), f"  {name}".ljust(INDENT), " " * INDENT)
+    ]
 
-    lines = []
-    for name, value in known.items():
-        if not value:
-            continue
-        first = f"  {name}".ljust(INDENT)
-        lines += textwrap.wrap(
-            _printable(str(value)), 100, initial_indent=first, subsequent_indent=" " * INDENT,
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
-    return lines
+
+def _wrapped(words: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        words,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _printable(words: str) -> str:

@@ -71,15 +71,20 @@ def described(found: Mapping[str, Any]) -> str:
     return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
 
 
-def write(found: Mapping[str, Any], out: Path) -> None:
-    """Write the table and its JSON; nothing is overwritten."""
+def check_free(out: Path) -> None:
+    """Refuse a path for the table where something is already; nothing is overwritten."""
     beside = out.with_suffix(".json")
     if beside == out:
         raise InputError(f"{out}: expected a table, such as {out.with_suffix('.tsv').name}")
     for path in (out, beside):
         if path.exists() or path.is_symlink():
             raise InputError(f"{path} is already there; nothing is overwritten; give another --out")
-    for path, content in ((out, tsv(found)), (beside, described(found))):
+
+
+def write(found: Mapping[str, Any], out: Path) -> None:
+    """Write the table, and beside it the JSON that states its units."""
+    check_free(out)
+    for path, content in ((out, tsv(found)), (out.with_suffix(".json"), described(found))):
         try:
             with path.open("x", encoding="utf-8") as stream:
                 stream.write(content)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 20.0  # s, after which a call counts as hanging
+PATIENCE = 5.0  # s, after which a call counts as hanging
 
 
 class Hangs(BaseException):
@@ -29,7 +29,8 @@ def inspect(path: str) -> str:
     from igdd.stages.inspect import inspect as look
 
     found = look(Path(path))
-    return "; ".join([*found["problems"], *(str(row.get("problem")) for row in found["series"])])
+    wrong = [row.get("problem") or row.get("suv_problem") for row in found["series"]]
+    return json.dumps([*found["problems"], *wrong])
 
 
 def suv(path: str, mask: str | None = None) -> str:

@@ -98,7 +98,7 @@ def nrrd(sizes: tuple[int, ...], content: bytes, encoding: str = "raw", extra: s
     head = (
         f"NRRD0004\ntype: uint8\ndimension: 3\nspace: right-anterior-superior\n"
         f"sizes: {' '.join(map(str, sizes))}\n"
-        "space directions: (2,0,0) (0,3,0) (0,0,4)\nspace origin: (0,0,0)\n"
+        "space directions: (-2,0,0) (0,-3,0) (0,0,4)\nspace origin: (10,20,0)\n"
         f"encoding: {encoding}\n{extra}\n"
     )
     return head.encode() + content

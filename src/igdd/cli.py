@@ -112,7 +112,8 @@ def inspect(
     from igdd.stages.inspect import inspect as look
     from igdd.stages.inspect import text
 
-    found = look(path)
+    with _progress(as_json) as progress:
+        found = look(path, progress)
     _say(found, text(found), as_json)
 
 
@@ -124,7 +125,8 @@ def new(
     """Draft FOLDER/study.toml from what is on disk; facts that nobody knows are # REQUIRED."""
     from igdd.stages.draft import draft
 
-    path, required = draft(folder)
+    with _progress(as_json) as progress:
+        path, required = draft(folder, progress)
     _say(
         {"study": str(path), "required": required},
         f"{path}: drafted; {required} facts are marked # REQUIRED",

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from igdd.errors import InputError
 from igdd.io import sidecar
-from igdd.io.bounded import resolve_inside
+from igdd.io.bounded import opened, resolve_inside
 
 # The packages whose arithmetic or parsing can change a number.
 PACKAGES = ("igdd", "numpy", "scipy", "pandas", "pydicom", "highdicom", "openpyxl", "scikit-image")
@@ -22,14 +21,11 @@ BLOCK = 1 << 20
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
+    """SHA-256 of a regular file, read in blocks."""
     digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with opened(path) as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
     return digest.hexdigest()
 
 

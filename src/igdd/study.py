@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ from igdd.io.bounded import resolve_inside
 SCHEMA = 1
 UNKNOWN_FACT = "# REQUIRED"  # how a drafted study marks a fact that nobody knows
 LARGEST = 4_000_000  # bytes; a study is text that people read
+DEEPEST = 20  # levels; the schema has six
+DOTS = 64  # in a line outside of quotation marks: points and dotted keys
+FAULTS_SHOWN = 100
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
 # Old schema number -> function that turns such a document into the next number's.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -401,9 +406,10 @@ def load_study(path: str | Path, roots: tuple[str | Path, ...] = ()) -> Study:
         raise StudyError(f"{path}: {path.stat().st_size} bytes; expected a study under {LARGEST}")
     try:
         text = path.read_text(encoding="utf-8")
+        _check_keys(text, path)
         raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StudyError(f"{path}: not a TOML document: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also a number too long
+        raise StudyError(f"{path}: not a TOML document: {str(error)[:200]}") from error
     open_facts = [
         f"{path}, line {number}: {line.strip()}"
         for number, line in enumerate(text.splitlines(), start=1)
@@ -418,8 +424,33 @@ def load_study(path: str | Path, roots: tuple[str | Path, ...] = ()) -> Study:
     return check_study(raw, path, tuple(Path(root).resolve() for root in roots))
 
 
+def _check_keys(text: str, path: Path) -> None:
+    """Refuse keys of hundreds of parts, for which the parser takes time and memory squared."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.count(".") <= DOTS or line.lstrip().startswith("#"):
+            continue
+        if _QUOTED.sub("", line).count(".") > DOTS:
+            raise StudyError(
+                f"{path}, line {number}: more than {DOTS} dots outside of quotation marks; "
+                "expected keys of a few parts"
+            )
+
+
+def _check_depth(raw: Mapping[str, Any], path: Path) -> None:
+    """Refuse tables and lists that nest deeper than any key of the schema."""
+    waiting: list[tuple[Any, int]] = [(raw, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise StudyError(f"{path}: nested more than {DEEPEST} deep; expected a few levels")
+        inner = value.values() if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping | list | tuple):
+            waiting += [(member, depth + 1) for member in inner]
+
+
 def check_study(raw: dict[str, Any], path: Path, roots: tuple[Path, ...] = ()) -> Study:
     """Validate a document that stands at `path`, migrating an old one."""
+    _check_depth(raw, path)
     raw = _migrate(json_safe_copy(raw), path)
     try:
         document = document_model().model_validate(raw)
@@ -452,10 +483,11 @@ def _explain(error: ValidationError, path: Path) -> str:
     """Every fault of a document: the key, what was found, what was expected."""
     lines = []
     faults = error.errors(include_url=False)
-    for fault in faults:
+    above = {fault["loc"][:length] for fault in faults for length in range(len(fault["loc"]))}
+    # a list may count as too short only because its members are at fault
+    told = [fault for fault in faults if fault["loc"] not in above]
+    for fault in told[:FAULTS_SHOWN]:
         place = fault["loc"]
-        if any(one["loc"][: len(place)] == place and one["loc"] != place for one in faults):
-            continue  # a list counted as too short because its members are at fault
         key = "".join(
             f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place
         ).lstrip(".")
@@ -465,6 +497,8 @@ def _explain(error: ValidationError, path: Path) -> str:
         elif fault["type"] == "missing":
             message = "is missing; expected here"
         elif "found" not in message and not isinstance(fault["input"], dict | list | tuple):
-            message = f"found {fault['input']!r}; {message[0].lower()}{message[1:]}"
+            message = f"found {fault['input']!r:.100}; {message[0].lower()}{message[1:]}"
         lines.append(f"{path}: {key or 'document'}: {message}")
+    if len(told) > FAULTS_SHOWN:
+        lines.append(f"{path}: and {len(told) - FAULTS_SHOWN} more")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ no bound on the compression ratio, because honest label maps reach 1000:1.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import os
@@ -38,6 +39,16 @@ class Readable(Protocol):
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes; none at the end."""
+
+
+class Within(io.BufferedReader):
+    """A file that never makes room for more than it holds, whatever length its content claims."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes, or all that is left."""
+        if size is not None and size > CHUNK:
+            size = min(size, max(os.fstat(self.fileno()).st_size - self.tell(), 0))
+        return super().read(size)
 
 
 def memory_budget() -> int:

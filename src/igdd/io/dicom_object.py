@@ -61,9 +61,9 @@ BROKEN = (
 def storage_class(path: Path | str) -> str:
     """SOP class UID in a file's meta information, or "" if it is no DICOM file; reads 4 kB."""
     try:
-        with Path(path).open("rb") as stream:
+        with opened(path) as stream:
             head = stream.read(META)
-    except (OSError, ValueError):
+    except InputError:
         return ""
     if head[128:132] != b"DICM":
         return ""

@@ -17,6 +17,7 @@ import numpy as np
 
 from igdd.errors import InputError
 from igdd.headers import broken
+from igdd.io.bounded import Within
 from igdd.io.dicom_decode import RLE, SAFE, check_stream, decode_apart, decode_here, failures
 from igdd.io.dicom_layout import PIXELS, SLICE_LIMIT, UNCOMPRESSED, Layout, layout_of, meta_text
 
@@ -150,7 +151,7 @@ def _opened(path: Path) -> BinaryIO:
                 f"{path}: the file has {size:.3g} bytes; expected one slice, at most "
                 f"{FILE_LIMIT:.3g}; multi-frame objects are not read as a series"
             )
-        return path.open("rb")
+        return Within(io.FileIO(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({error.strerror}); expected a file") from error
 

@@ -28,7 +28,7 @@ from igdd.stages.draft_text import (
     quoted,
     required,
 )
-from igdd.stages.folder import Contents, look
+from igdd.stages.folder import Contents, Progress, look
 from igdd.stages.usable import stated_nuclide
 from igdd.stages.visits import Scan, place, scans_of
 from igdd.study import UNKNOWN_FACT
@@ -56,7 +56,7 @@ DECLARED = {
 }
 
 
-def draft(folder: Path) -> tuple[Path, int]:
+def draft(folder: Path, progress: Progress | None = None) -> tuple[Path, int]:
     """Write FOLDER/study.toml; its path, and how many facts are still required."""
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder; expected the one that holds the files")
@@ -65,7 +65,7 @@ def draft(folder: Path) -> tuple[Path, int]:
         raise InputError(
             f"{path} is already there; nothing is overwritten; move it, or draft in another folder"
         )
-    text = study_text(folder)
+    text = study_text(folder, progress)
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -74,9 +74,9 @@ def draft(folder: Path) -> tuple[Path, int]:
     return path, sum(UNKNOWN_FACT in line for line in text.splitlines())
 
 
-def study_text(folder: Path) -> str:
+def study_text(folder: Path, progress: Progress | None = None) -> str:
     """The drafted study of a folder."""
-    contents = look(folder)
+    contents = look(folder, progress)
     if not contents.of("series"):
         raise InputError(
             f"{folder}: holds no image in DICOM or NIfTI ({contents.others} other files"
@@ -210,6 +210,8 @@ def _fact(key: str, facts: Sequence[Fact], unknown: str | tuple[str, str]) -> li
         return [active(key, values[0], next(f.source for f in said if f.value == values[0]))]
     if values:
         words = "; ".join(f"{fact.source} says {fact.value}" for fact in said if fact.value)
+        if key == "at":
+            words += "; a subject is given one administration: make two subjects where it had two"
         return [required(key, values[0], f"the files do not agree: {words}")]
     if isinstance(unknown, tuple):
         return [required(key, unknown[0], "; ".join([unknown[1], *remarks]))]

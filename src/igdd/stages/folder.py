@@ -6,17 +6,20 @@ One pass over the files, in a fixed order. A file that cannot be read becomes an
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from igdd import catalog
 from igdd.errors import IgddError, InputError
-from igdd.headers import quiet, text
+from igdd.headers import number, quiet, text
 from igdd.io import dicom_series, nifti, nrrd, tables
-from igdd.io.bounded import resolve_inside
+from igdd.io.bounded import Within, resolve_inside
+from igdd.io.dicom_layout import UNCOMPRESSED
 from igdd.io.dicom_object import META, refusing, storage_class
 from igdd.io.dicom_seg import LABEL_MAP, SEGMENTATION
 from igdd.io.dicom_slice import DEFLATED, Slice, is_dicom, read_header
@@ -25,6 +28,9 @@ from igdd.io.rtstruct import RT_STRUCTURE_SET
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+# What is told of work that takes long: what is done, how many, of how many; every so many files.
+Progress = Callable[[str, int, int], None]
+EVERY = 50
 # Files that are looked at; a scanner's archive beyond it is to be split by visit.
 MOST_FILES = 100_000
 # Problems that are listed one by one.
@@ -81,7 +87,7 @@ class Contents:
         return [entry for entry in self.entries if entry.kind == kind]
 
 
-def look(path: Path) -> Contents:
+def look(path: Path, progress: Progress | None = None) -> Contents:
     """Everything at a path: a file, or a folder at any depth; hidden folders are not entered."""
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder; check the path")
@@ -90,11 +96,13 @@ def look(path: Path) -> Contents:
     problems: list[Mapping[str, str]] = []
     others = 0
     with quiet():
-        for number, file in enumerate(_files(path)):
-            if number >= MOST_FILES:
-                words = f"holds more than {MOST_FILES} files; the rest was not looked at"
-                problems.append({"path": str(path), "problem": f"{words}; name a smaller folder"})
-                break
+        files = list(islice(_files(path), MOST_FILES + 1))
+        if len(files) > MOST_FILES:
+            words = f"holds more than {MOST_FILES} files; the rest was not looked at"
+            problems.append({"path": str(path), "problem": f"{words}; name a smaller folder"})
+        for number, file in enumerate(files[:MOST_FILES]):
+            if progress is not None and number % EVERY == 0:
+                progress("look", number, len(files))
             try:
                 found = _look_at(file, path, slices)
             except IgddError as error:
@@ -139,6 +147,7 @@ def _look_at(file: Path, root: Path, slices: dict[str, list[Slice]]) -> Entry | 
         one = read_header(file)
         if one is None:  # a directory of other files
             return None
+        _check_whole(one.header, file)
         series = slices.setdefault(_text(one.header, "SeriesInstanceUID"), [])
         _slim(one.header, series[0].header if series else None)
         series.append(one)
@@ -150,6 +159,25 @@ def _look_at(file: Path, root: Path, slices: dict[str, list[Slice]]) -> Entry | 
     if nrrd.sniff(file):
         return Entry(kind="regions", path=file, facts=nrrd.describe(file)[0], files=(file,))
     return _table(file)
+
+
+def _check_whole(header: Dataset, file: Path) -> None:
+    """Refuse a file that ends within its header, or before the pixels that the header claims."""
+    if not _text(header, "SOPClassUID") and not _text(header, "Modality"):
+        raise InputError(
+            f"{file}: SOPClassUID (0008,0016) and Modality (0008,0060) are missing; expected a "
+            "whole DICOM file; copy it again"
+        )
+    meta = getattr(header, "file_meta", None)
+    syntax = str(meta.get("TransferSyntaxUID", "") if meta is not None else "")
+    claims = ("Rows", "Columns", "BitsAllocated")
+    rows, columns, bits = (number(header, keyword) or 0.0 for keyword in claims)
+    needed = rows * columns * bits / 8
+    if syntax in UNCOMPRESSED and file.stat().st_size < needed:
+        raise InputError(
+            f"{file}: holds {file.stat().st_size} bytes; expected {needed:g} for {rows:g} x "
+            f"{columns:g} pixels; the file is cut short; copy it again"
+        )
 
 
 def _slim(header: Dataset, model: Dataset | None) -> None:
@@ -212,8 +240,8 @@ def _drawn(file: Path, kind: str) -> Entry:
         "FrameOfReferenceUID", "ReferencedFrameOfReferenceSequence", "StructureSetROISequence",
         "SegmentSequence", "SpecificCharacterSet",
     ]  # fmt: skip
-    with refusing(file, DRAWN[kind]):
-        header = dcmread(file, stop_before_pixels=True, specific_tags=wanted)
+    with refusing(file, DRAWN[kind]), Within(io.FileIO(file)) as stream:
+        header = dcmread(stream, stop_before_pixels=True, specific_tags=wanted)
         listed = header.get("StructureSetROISequence") or header.get("SegmentSequence") or []
         # Number 0 is the background of a label map.
         drawn = [one for one in listed if one.get("SegmentNumber", 1) != 0]

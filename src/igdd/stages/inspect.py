@@ -10,7 +10,7 @@ from typing import Any
 from igdd.errors import IgddError
 from igdd.headers import quiet
 from igdd.modalities.pet import suv_factor
-from igdd.stages.folder import Contents, Entry, look
+from igdd.stages.folder import Contents, Entry, Progress, look
 from igdd.stages.usable import usable
 
 WORDS = {
@@ -25,13 +25,13 @@ INDENT = 17
 WIDTH = 100
 
 
-def inspect(path: Path) -> Mapping[str, Any]:
+def inspect(path: Path, progress: Progress | None = None) -> Mapping[str, Any]:
     """What lies at a path: series, region files and tables, each with what is wrong with it.
 
     A PET series says by which rule its values would become SUV and activity concentration, or why
     they cannot, and which facts a study must add. No name, identifier or date of birth is told.
     """
-    contents = look(path)
+    contents = look(path, progress)
     found: dict[str, Any] = {"path": str(path)}
     found["series"] = [_series(entry) for entry in contents.of("series")]
     found["regions"] = [dict(entry.facts) for entry in contents.of("regions")]

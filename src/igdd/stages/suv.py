@@ -15,6 +15,8 @@ from igdd.types import Regions, Series
 
 # A voxel counts where at least this share of it lies in the mask.
 INSIDE = 0.5
+# Voxels that are looked at together, so that no further copy of the image is made.
+PART = 1 << 20
 
 
 def suv(path: Path, mask: Path | None = None, wanted: str | None = None) -> Mapping[str, Any]:
@@ -133,7 +135,8 @@ def _within(
 
 def _statistics(values: np.ndarray, volume: float) -> dict[str, float]:
     """Minimum, median, mean and maximum of those that are numbers; `values` is put in order."""
-    count = int(np.count_nonzero(~np.isnan(values)))
+    parts = (values[start : start + PART] for start in range(0, values.size, PART))
+    count = sum(int(np.count_nonzero(part == part)) for part in parts)  # NaN equals nothing
     if not count:
         unknown = dict.fromkeys(("min", "median", "mean", "max"), float("nan"))
         return {**unknown, "volume_ml": float(volume)}

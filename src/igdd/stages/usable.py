@@ -59,7 +59,7 @@ def usable(entry: Entry, nuclide: str = "", at: datetime | None = None) -> Usabl
                     return Usable(reason=str(error))
                 missing += new
                 continue
-            if found.frames.zero.kind == "administration":
+            if found.frames.zero.kind == "administration" or "at" in missing:
                 return Usable(missing=tuple(missing), conversion=None if missing else found)
             missing.append("at")  # else nothing but concentrations could be measured
 

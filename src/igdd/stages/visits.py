@@ -64,7 +64,13 @@ def scans_of(contents: Contents, acquired: Mapping[Path, datetime], nuclide: str
     anatomy = _anatomy([s for s in scans if s.modality != "pet"], measured, contents.root)
     return sorted(
         [*measured, *anatomy],
-        key=lambda one: (one.subject, one.session, one.modality != "pet", str(one.entry.path)),
+        key=lambda one: (
+            bool(one.reason),
+            one.subject,
+            one.session,
+            one.modality != "pet",
+            str(one.entry.path),
+        ),
     )
 
 
@@ -102,8 +108,9 @@ def _owner(entry: Entry, root: Path) -> tuple[str, str]:
 
 
 def _subjects(entries: Iterable[Entry], root: Path) -> dict[tuple[str, str], str]:
-    """Subject by owner: the sub- entity itself, else the next free number."""
-    owners = list(dict.fromkeys(_owner(entry, root) for entry in entries))
+    """Subject by owner: the sub- entity itself, else the next free number, those with PET first."""
+    ordered = sorted(entries, key=lambda entry: entry.modality != "PT")
+    owners = list(dict.fromkeys(_owner(entry, root) for entry in ordered))
     names = {owner: owner[1] for owner in owners if owner[0] == "sub"}
     number = 0
     for owner in owners:

@@ -213,6 +213,22 @@ def content(made: Callable[[], bytes]) -> Callable[[Path, Path], None]:
     return write
 
 
+def with_table(path: Path, folder: Path) -> None:
+    """A sound label map whose label table breaks off."""
+    path.write_bytes((folder / "regions_dseg.nii.gz").read_bytes())
+    path.with_name(path.name.replace(".nii.gz", ".tsv")).write_text("index\tname\n1\tliver\n2")
+
+
+def with_sidecar(text: str) -> Callable[[Path, Path], None]:
+    """A sound image whose sidecar is the hostile part."""
+
+    def write(path: Path, folder: Path) -> None:
+        path.write_bytes((folder / "image_pet.nii.gz").read_bytes())
+        path.with_name(path.name.replace(".nii.gz", ".json")).write_text(text)
+
+    return write
+
+
 Write = Callable[[Path, Path], None]
 
 # What is no regular file: opening it to read would wait for ever, or never end.
@@ -236,6 +252,9 @@ SERIES: dict[str, Write] = {
     "cut_pet.nii": content(lambda: SMALL + bytes(1000)),
     "cut_header_pet.nii": content(lambda: SMALL[:200]),
     "cut_pet.nii.gz": cut("image_pet.nii.gz", 0.7),
+    "nested_pet.nii.gz": with_sidecar('{"a":' * 100_000 + "1" + "}" * 100_000),
+    "long_pet.nii.gz": with_sidecar('{"Units": "' + "x" * 5_000_000 + '"}'),
+    "cutjson_pet.nii.gz": with_sidecar('{"Units": "Bq/mL", "Fra'),
     "deep_stated.dcm": content(lambda: deep_sequence(PET, DEPTH, True)),
     "deep_open.dcm": content(lambda: deep_sequence(PET, DEPTH, False)),
     "cut_pixels.dcm": cut("pet/003.dcm", 0.95),
@@ -247,6 +266,7 @@ SERIES: dict[str, Write] = {
 REGIONS: dict[str, Write] = {
     "terabyte_dseg.nii": content(lambda: nifti_head((32767, 32767, 1000), 2, 8)),
     "bomb_dseg.nii.gz": content(lambda: gzip_bomb(LABELS)),
+    "cuttable_dseg.nii.gz": with_table,
     "cut_dseg.nii.gz": cut("regions_dseg.nii.gz", 0.7),
     "deep_stated_rt.dcm": content(lambda: deep_sequence(rtstruct.RT_STRUCTURE_SET, DEPTH, True)),
     "deep_open_rt.dcm": content(lambda: deep_sequence(rtstruct.RT_STRUCTURE_SET, DEPTH, False)),

@@ -116,8 +116,9 @@ def answers(folder) -> dict[str, Any]:
             write(folder / name, folder)
         irregular(folder, suffixes)
         for name in [*files, *IRREGULAR_NAMES[kind]]:
-            if name.endswith((".nii", ".nii.gz")) and kind == "series":
-                (folder / f"{name.split('.')[0]}.json").write_text(json.dumps(SIDECAR))
+            facts = folder / f"{name.split('.')[0]}.json"
+            if "_pet.nii" in name and not facts.exists():
+                facts.write_text(json.dumps(SIDECAR))
         for door in doors:
             for name in [*harmless, *files, *IRREGULAR_NAMES[kind]]:
                 words = calls_for(folder, door, name, kind)

@@ -46,7 +46,7 @@ def declarations(kind: str) -> Mapping[str, Any]:
     for module in _modules(folder):
         declared: tuple[Any, ...] = getattr(module, label, ())
         for declaration in declared:
-            if type(declaration) is not expected:
+            if not issubclass(type(declaration), expected):
                 raise InputError(
                     f"{module.__name__}.{label} holds {declaration!r}; "
                     f"expected igdd.declare.{expected.__name__}"

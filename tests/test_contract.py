@@ -9,8 +9,8 @@ import pytest
 
 from igdd import catalog
 from igdd.declare import REQUIRED, summary
+from igdd.document import options_model
 from igdd.stages.measure import measure
-from igdd.study import options_model
 from igdd.types import KEY, Session
 
 EVERY = [(kind, name) for kind in catalog.PLACES for name in catalog.declarations(kind)]

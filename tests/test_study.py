@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from igdd.document import json_schema
 from igdd.errors import StudyError
 from igdd.stages.plan import plan
-from igdd.study import canonical, check_study, json_schema, load_study
+from igdd.study import canonical, check_study, load_study
 
 GOOD = """
 schema = 1

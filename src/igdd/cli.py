@@ -178,7 +178,7 @@ def list_declared(
     from igdd.flags import FLAGS
 
     if kind == "schema":
-        from igdd.study import json_schema
+        from igdd.document import json_schema
 
         typer.echo(json.dumps(json_schema(), indent=1, sort_keys=True))
         return

@@ -12,10 +12,10 @@ import numpy as np
 from scipy import sparse
 
 from igdd import catalog, units
+from igdd.document import RegionEntry, Source
 from igdd.errors import StudyError
 from igdd.kernels import shapes
 from igdd.stages.plan import SessionPlan, described
-from igdd.study import RegionEntry, Source
 from igdd.types import Image, Regions
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from igdd.document import RegionEntry, ScanEntry, SubjectEntry
 from igdd.errors import StudyError
-from igdd.study import RegionEntry, ScanEntry, Study, SubjectEntry, canonical
+from igdd.study import Study, canonical
 from igdd.types import Agent, Collected, Declared, Given, Scanner, Subject
 from igdd.uncertainty import Estimate
 

@@ -484,9 +484,12 @@ class TestDescribe:
         assert label["regions"] == ["liver"]
 
     def test_samples_are_not_read(self, tmp_path: Path) -> None:
-        path = save(tmp_path / "a.nii", VALUES)
-        path.write_bytes(path.read_bytes()[:400])
+        path = save(tmp_path / "a.nii.gz", VALUES)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-30] + bytes(30))  # the samples' end and checksum are damaged
         assert nifti.describe(path)[0]["frames"] == 2
+        with pytest.raises(InputError):
+            nifti.read(path)
 
 
 @pytest.mark.reference

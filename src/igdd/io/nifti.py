@@ -119,6 +119,7 @@ def describe(path: Path) -> list[dict[str, Any]]:
 
 def _describe(path: Path) -> dict[str, Any]:
     header = read_header(path)
+    _check_claim(path, header)
     answer: dict[str, Any] = {
         "path": str(path),
         "reader": "nifti",
@@ -143,17 +144,22 @@ def _describe(path: Path) -> dict[str, Any]:
 
 def _read_samples(path: Path, header: Header, kind: np.dtype[Any]) -> np.ndarray:
     """Samples (i, j, k, t) of a kind: one allocation, filled chunk by chunk."""
+    _check_claim(path, header)
+    samples = bounded.allocate(header.count, kind, path, "the image")
+    with bounded.opened_inflated(path) as stream:
+        _skip(stream, header.offset, path)
+        bounded.fill(stream, header.stored, samples, path, header.scaling)
+    return samples.reshape(header.shape, order="F")
+
+
+def _check_claim(path: Path, header: Header) -> None:
+    """Refuse a header that claims more than the memory budget, or than its file can hold."""
     claimed = header.count * header.stored.itemsize
     bounded.check_budget(claimed, path, "the header")
     if bounded.is_gzip(path):
         bounded.check_deflated(path, claimed)
     else:
         bounded.check_size(path, header.offset, claimed)
-    samples = bounded.allocate(header.count, kind, path, "the image")
-    with bounded.opened_inflated(path) as stream:
-        _skip(stream, header.offset, path)
-        bounded.fill(stream, header.stored, samples, path, header.scaling)
-    return samples.reshape(header.shape, order="F")
 
 
 def _skip(stream: Any, count: int, path: Path) -> None:

@@ -59,8 +59,9 @@ def sampling() -> Row:
     """Sampling with partial-volume correction: 2 million voxels, 15 regions, one frame."""
     from scipy import sparse
 
+    from igdd.facts import Scanner
     from igdd.stages.sample import sample
-    from igdd.types import Frames, Grid, Image, Regions, Scanner, Zero
+    from igdd.types import Frames, Grid, Image, Regions, Zero
 
     grid = Grid(shape=(128, 128, 128), affine=np.diag([4.0, 4.0, 4.0, 1.0]))
     generator = np.random.default_rng(0)

@@ -48,21 +48,9 @@ def _phantom(order: tuple[str, ...]):
     from scipy import sparse
     from scipy.ndimage import gaussian_filter
 
+    from igdd.facts import Agent, Collected, Given, Scanner, Subject
     from igdd.stages.sample import noise_variance, sample
-    from igdd.types import (
-        Agent,
-        Collected,
-        Decay,
-        Frames,
-        Given,
-        Grid,
-        Image,
-        Regions,
-        Scanner,
-        Session,
-        Subject,
-        Zero,
-    )
+    from igdd.types import Decay, Frames, Grid, Image, Regions, Session, Zero
     from igdd.uncertainty import Estimate
 
     grid = Grid(shape=(36, 32, 30), affine=np.diag([4.0, 4.0, 4.0, 1.0]))

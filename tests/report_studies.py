@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from igdd.types import COLUMNS, FINDINGS, Panel, Results
+from igdd.results import COLUMNS, FINDINGS, Panel, Results
 
 ORGANS = (
     "liver", "spleen", "kidney_left", "kidney_right", "heart_wall", "lung_left", "lung_right",

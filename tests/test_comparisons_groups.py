@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from igdd.comparisons.groups import COMPARISONS, groups
 from igdd.declare import REQUIRED
 from igdd.errors import StudyError
-from igdd.types import COLUMNS, FINDINGS
+from igdd.results import COLUMNS, FINDINGS
 
 KINDS = {f"lesion_{i}": "lesion" for i in range(1, 6)} | {
     "liver": "organ", "spleen": "organ", "kidney": "organ", "blood": "blood",

@@ -10,8 +10,9 @@ import pytest
 from igdd import catalog
 from igdd.declare import REQUIRED, summary
 from igdd.document import options_model
+from igdd.results import KEY
 from igdd.stages.measure import measure
-from igdd.types import KEY, Session
+from igdd.types import Session
 
 EVERY = [(kind, name) for kind in catalog.PLACES for name in catalog.declarations(kind)]
 METRICS = list(catalog.declarations("metrics"))

@@ -15,8 +15,8 @@ import pytest
 
 from igdd.errors import InputError, StudyError
 from igdd.line import run, summary
+from igdd.results import COLUMNS, KEY
 from igdd.study import load_study
-from igdd.types import COLUMNS, KEY
 
 TABLES = ("measurements.csv", "measurements.parquet", "findings.csv", "provenance.json")
 REPORTS = ("report.html", "report.pdf")

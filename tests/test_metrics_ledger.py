@@ -11,22 +11,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from igdd.errors import StudyError
+from igdd.facts import Collected, Given, Scanner, Subject
 from igdd.metrics.ledger import ledger
+from igdd.results import Value
 from igdd.stages.sample import sample
-from igdd.types import (
-    Collected,
-    Decay,
-    Frames,
-    Given,
-    Grid,
-    Image,
-    Modes,
-    Regions,
-    Scanner,
-    Subject,
-    Value,
-    Zero,
-)
+from igdd.types import Decay, Frames, Grid, Image, Modes, Regions, Zero
 from igdd.uncertainty import Estimate
 from test_metrics_uptake import DOSE, SUBJECT, curves, session
 

@@ -10,19 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from igdd.errors import StudyError
+from igdd.facts import Agent, Given, Subject
 from igdd.metrics.uptake import METRICS, uptake
-from igdd.types import (
-    Agent,
-    Curves,
-    Decay,
-    Frames,
-    Given,
-    Modes,
-    Session,
-    Subject,
-    Value,
-    Zero,
-)
+from igdd.results import Value
+from igdd.types import Curves, Decay, Frames, Modes, Session, Zero
 from igdd.uncertainty import Estimate
 
 DOSE = 36.6e6

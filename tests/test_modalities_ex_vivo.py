@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from igdd.errors import InputError
+from igdd.facts import Agent, Subject
 from igdd.modalities import ex_vivo
-from igdd.types import Agent, Subject
 
 HALF_LIFE = 45720.0  # Cu-64, ICRP-107
 DOSE_RATE = 5e7  # counts per second of the whole dose at the common instant

@@ -12,11 +12,12 @@ import pytest
 from pydicom import Dataset
 
 from igdd.errors import InputError
+from igdd.facts import Agent, Declared, Given, Scanner, Subject
 from igdd.flags import FLAGS
 from igdd.io.dicom_series import read
 from igdd.modalities import ct, mr
 from igdd.modalities.pet import MODALITIES, calibrate, dose_of, suv_factor
-from igdd.types import Agent, Declared, Given, Grid, Scanner, Series, Subject
+from igdd.types import Grid, Series
 from igdd.uncertainty import Estimate
 from pet_objects import DOSE_ITEMS, F18, pet_header
 

@@ -8,7 +8,7 @@ import pandas as pd
 import report_studies as studies
 from igdd.report.answers import QUESTIONS, answers, finding_sentence
 from igdd.report.overview import overview
-from igdd.types import FINDINGS
+from igdd.results import FINDINGS
 
 
 def texts(results, question=None):

@@ -11,7 +11,7 @@ from igdd.report.chart import Chart
 from igdd.report.content import Text, content
 from igdd.report.listings import Table
 from igdd.report.pictures import Picture
-from igdd.types import FINDINGS
+from igdd.results import FINDINGS
 
 
 @pytest.fixture(scope="module")

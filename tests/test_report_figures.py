@@ -13,7 +13,7 @@ import report_studies as studies
 from igdd.report import balance, figures
 from igdd.report.chart import records
 from igdd.report.overview import overview
-from igdd.types import FINDINGS
+from igdd.results import FINDINGS
 
 
 @pytest.fixture(scope="module")

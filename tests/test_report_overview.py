@@ -13,7 +13,7 @@ from scipy import stats
 import report_studies as studies
 from igdd.report import overview as module
 from igdd.report.overview import LESIONS, group_means, overview, region_kinds
-from igdd.types import FINDINGS
+from igdd.results import FINDINGS
 
 
 @pytest.fixture(scope="module")

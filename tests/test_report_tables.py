@@ -11,7 +11,7 @@ import pytest
 
 import report_studies as studies
 from igdd.report.tables import write_tables
-from igdd.types import COLUMNS, FINDINGS, KEY
+from igdd.results import COLUMNS, FINDINGS, KEY
 
 
 @pytest.fixture(scope="module")

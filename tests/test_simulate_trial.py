@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from igdd.errors import InputError
+from igdd.results import COLUMNS, KEY
 from igdd.simulate import scanner, trial
 from igdd.simulate.trial import Trial
-from igdd.types import COLUMNS, KEY
 
 DAY = 86400.0
 SMALL = Trial(patients_per_arm=1, sessions=(DAY,), fine=4.0, diameters=(25.0, 45.0))

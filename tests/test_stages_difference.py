@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from igdd.errors import InputError
+from igdd.results import COLUMNS
 from igdd.stages.difference import difference
-from igdd.types import COLUMNS
 
 
 def measurements() -> pd.DataFrame:

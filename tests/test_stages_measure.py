@@ -11,21 +11,11 @@ from scipy import sparse
 
 from igdd.declare import Metric
 from igdd.errors import StudyError
+from igdd.facts import Agent, Scanner, Subject
+from igdd.results import COLUMNS, Value
 from igdd.stages.measure import measure
 from igdd.stages.sample import sample
-from igdd.types import (
-    COLUMNS,
-    Agent,
-    Frames,
-    Grid,
-    Image,
-    Regions,
-    Scanner,
-    Session,
-    Subject,
-    Value,
-    Zero,
-)
+from igdd.types import Frames, Grid, Image, Regions, Session, Zero
 from igdd.uncertainty import Estimate
 
 SHAPE = (12, 10, 8)

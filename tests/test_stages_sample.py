@@ -13,9 +13,10 @@ from scipy import sparse
 from scipy.ndimage import gaussian_filter
 
 from igdd.errors import StudyError
+from igdd.facts import Scanner
 from igdd.kernels.shapes import sphere_weights
 from igdd.stages.sample import noise_variance, sample
-from igdd.types import Curves, Frames, Grid, Image, Regions, Scanner, Zero
+from igdd.types import Curves, Frames, Grid, Image, Regions, Zero
 
 FWHM = np.sqrt(8 * np.log(2))
 SHAPE = (30, 28, 32)

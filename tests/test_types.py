@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from igdd.errors import InputError
-from igdd.types import Decay, Frames, Grid, Image, Regions, Series, Value, Zero
+from igdd.results import Value
+from igdd.types import Decay, Frames, Grid, Image, Regions, Series, Zero
 from igdd.uncertainty import Estimate
 
 GRID = Grid(shape=(2, 3, 4), affine=np.diag([2.0, 2.0, 5.0, 1.0]))

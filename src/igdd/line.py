@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from igdd.errors import InputError, StudyError
 from igdd.provenance import hashes, sha256_text, versions
+from igdd.results import Results
 from igdd.stages.plan import SessionPlan, plan
 from igdd.study import Study, canonical, load_study
-from igdd.types import Results
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext
@@ -132,8 +132,8 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
     import pandas as pd
 
     from igdd.io import stored
+    from igdd.results import COLUMNS, KEY
     from igdd.stages.compare import compare
-    from igdd.types import COLUMNS, KEY
 
     sessions = [stored.load(folder / "sessions" / one.folder) for one in plans]
     table = pd.concat([one.measurements for one in sessions], ignore_index=True)[list(COLUMNS)]

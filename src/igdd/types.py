@@ -16,11 +16,10 @@ import numpy as np
 from scipy import sparse
 
 from igdd.errors import InputError
-from igdd.flags import FLAGS, join
-from igdd.uncertainty import NORMAL_95, Estimate
+from igdd.facts import Agent, Collected, Subject
+from igdd.uncertainty import Estimate
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pydicom import Dataset
 
 # Millimetres beyond which no image lies: a kilometre.
@@ -28,18 +27,6 @@ FARTHEST = 1e6
 
 ANALYTES = ("carrier", "drug", "drug_free", "drug_encapsulated", "label", "label_free", "contrast")
 KINDS = ("organ", "lesion", "blood", "reference", "remainder")
-
-# The one tidy table (DESIGN.md, section 2) and the columns that make a row unique.
-KEY = ("subject", "session", "time", "analyte", "region", "metric")
-COLUMNS = (
-    "subject", "session", "arm", "time", "analyte", "region", "metric", "value", "sd", "sd_shared",
-    "low", "high", "unit", "flags", "method",
-)  # fmt: skip
-
-FINDINGS = (
-    "comparison", "metric", "session", "analyte", "region", "contrast", "estimate", "low", "high",
-    "p", "p_adjusted", "n", "unit", "flags", "method", "sentence",
-)  # fmt: skip
 
 
 def freeze(instance: object) -> None:
@@ -376,87 +363,6 @@ class Curves:
         return Estimate(value=value, sd=float(np.hypot(random, shared)), sd_shared=shared)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Agent:
-    """What was given: the carrier, the drug it carries, and the label and what the label is on."""
-
-    carrier: str = ""
-    drug: str = ""
-    nuclide: str = ""
-    label_on: str = "label"
-    half_life: float = np.nan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """One administration: the clock time, the net activity in Bq at that time, the drug in g."""
-
-    at: datetime | None
-    activity: Estimate | None = None
-    drug_dose: float | None = None
-    source: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A patient or animal: weight in g, height in mm, sex M, F or O; None where not known."""
-
-    id: str
-    arm: str = ""
-    weight: float | None = None
-    height: float | None = None
-    sex: str | None = None
-    species: str = ""
-    given: tuple[Given, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scanner:
-    """What is declared of the scanner: factor to the dose calibrator, point spread, noise.
-
-    psf, psf_sd        full width at half maximum in mm and its sd; None if not known
-    noise_region       a uniform region whose voxel scatter gives the noise; None if not declared
-    noise_correlation  FWHM in mm of the noise's correlation kernel
-    boundary_sd        standard deviation in mm of where a region's border is drawn
-    """
-
-    cross_calibration: Estimate = Estimate(value=1.0, sd=0.0)
-    psf: float | None = None
-    psf_sd: float = 0.0
-    noise_region: str | None = None
-    noise_correlation: float | None = None
-    boundary_sd: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Declared:
-    """Facts of a scan that the study states because its files do not, or states wrongly.
-
-    unit                   UCUM unit of the stored values, "Bq/mL" or "kBq/mL"
-    corrected_to           the instant to which the stored values are corrected for decay
-    start, duration        clock time of the scan's start and its length in s
-    attenuation_corrected  None means: the header must say
-    branching_applied      whether the positron branching ratio was applied; None: not said
-    """
-
-    unit: str | None = None
-    corrected_to: Literal["administration", "scan_start", "none"] | None = None
-    start: datetime | None = None
-    duration: float | None = None
-    attenuation_corrected: bool | None = None
-    branching_applied: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Collected:
-    """Something that left the body, or was counted outside: its place, when it was complete
-    (s after administration) and its activity in Bq, corrected to administration."""
-
-    place: str
-    time: float
-    activity: Estimate
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Session:
     """One scan of one subject, calibrated and sampled: what a metric of level "session" receives.
@@ -487,88 +393,3 @@ class Session:
         if len(self.subject.given) != 1:
             return None
         return self.subject.given[0].activity
-
-
-@dataclass(frozen=True, kw_only=True)
-class Value:
-    """What a metric says of one region at one time; `measure` adds subject, session and arm."""
-
-    region: str
-    metric: str
-    estimate: Estimate
-    unit: str
-    time: float
-    analyte: str
-    flags: tuple[str, ...] = ()
-    method: str = ""
-    interval: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        unknown = [flag for flag in self.flags if flag not in FLAGS]
-        if unknown:
-            raise InputError(f"flag {unknown[0]!r} is not in igdd.flags.FLAGS")
-
-    def row(self, subject: str, session: str, arm: str) -> dict[str, Any]:
-        """The row of the tidy table."""
-        low, high = (
-            self.interval
-            if self.interval is not None
-            else (
-                self.estimate.value - NORMAL_95 * self.estimate.sd,
-                self.estimate.value + NORMAL_95 * self.estimate.sd,
-            )
-        )
-        return {
-            "subject": subject, "session": session, "arm": arm, "time": self.time,
-            "analyte": self.analyte, "region": self.region, "metric": self.metric,
-            "value": self.estimate.value, "sd": self.estimate.sd,
-            "sd_shared": self.estimate.sd_shared, "low": low, "high": high, "unit": self.unit,
-            "flags": join(self.flags), "method": self.method,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Panel:
-    """A picture to show: a projection or a slice, as numbers, with the outlines of regions.
-
-    kind     "mip_coronal", "mip_sagittal" or "slice"
-    pixels   (row, column) float32; row 0 is the top of the picture (head, or front in a slice)
-    spacing  mm between rows and between columns
-    outlines region name -> mask (row, column) of the region in this view
-    under    anatomy to show beneath, same shape, or None
-    """
-
-    subject: str
-    session: str
-    kind: str
-    title: str
-    pixels: np.ndarray
-    spacing: tuple[float, float]
-    quantity: str
-    unit: str
-    outlines: Mapping[str, np.ndarray] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    under: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        freeze(self)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Results:
-    """All that the report, the writers and the web app read, and nothing else.
-
-    study         the resolved study document, as plain dictionaries
-    measurements  the tidy table: columns `COLUMNS`, one row per `KEY`
-    findings      columns `FINDINGS`
-    panels        pictures to show
-    methods       sentences ready for a methods section, one per rule used
-    provenance    inputs with SHA-256, versions, seed
-    """
-
-    study: Mapping[str, Any]
-    measurements: pd.DataFrame
-    findings: pd.DataFrame
-    panels: tuple[Panel, ...] = ()
-    methods: tuple[str, ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -26,7 +26,7 @@ from igdd.declare import Comparison, Option
 from igdd.errors import StudyError
 from igdd.flags import join
 from igdd.kernels import stats
-from igdd.types import FINDINGS
+from igdd.results import FINDINGS
 
 if TYPE_CHECKING:
     import pandas as pd

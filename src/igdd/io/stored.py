@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from igdd.types import Panel
+from igdd.results import Panel
 
 if TYPE_CHECKING:
     import pandas as pd

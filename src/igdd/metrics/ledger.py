@@ -22,7 +22,8 @@ from igdd.declare import Metric
 from igdd.errors import StudyError
 from igdd.kernels.partition import cut
 from igdd.metrics.uptake import administered, cv_of, dose_flags
-from igdd.types import Curves, Session, Value
+from igdd.results import Value
+from igdd.types import Curves, Session
 from igdd.uncertainty import NORMAL_95, Estimate
 
 METRIC = "ledger_percent_id"

@@ -13,7 +13,8 @@ import numpy as np
 from igdd.declare import Metric, Option
 from igdd.errors import StudyError
 from igdd.metrics.uptake import twins
-from igdd.types import Curves, Session, Value
+from igdd.results import Value
+from igdd.types import Curves, Session
 from igdd.uncertainty import Estimate
 
 

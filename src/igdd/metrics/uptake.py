@@ -19,8 +19,10 @@ import numpy as np
 
 from igdd.declare import Metric
 from igdd.errors import InputError, StudyError
+from igdd.facts import Subject
 from igdd.kernels import body
-from igdd.types import Curves, Session, Subject, Value
+from igdd.results import Value
+from igdd.types import Curves, Session
 from igdd.uncertainty import Estimate
 
 TWIN = "_uncorrected"

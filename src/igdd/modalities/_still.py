@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from igdd.errors import InputError
+from igdd.facts import Declared, Subject
 from igdd.headers import clock, number
-from igdd.types import Declared, Frames, Series, Subject, Zero
+from igdd.types import Frames, Series, Zero
 
 # Length in s of a still whose length nobody states: no number depends on it.
 MOMENT = 1.0

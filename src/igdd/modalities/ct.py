@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from igdd.declare import Modality
 from igdd.errors import InputError
+from igdd.facts import Agent, Declared, Scanner, Subject
 from igdd.headers import label, quiet, text
 from igdd.modalities._still import still_frames
-from igdd.types import Agent, Declared, Image, Scanner, Series, Subject
+from igdd.types import Image, Series
 
 
 def calibrate(

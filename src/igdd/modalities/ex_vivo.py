@@ -34,7 +34,8 @@ import numpy as np
 from igdd import decay
 from igdd.declare import Modality
 from igdd.errors import InputError
-from igdd.types import Agent, Subject, Value
+from igdd.facts import Agent, Subject
+from igdd.results import Value
 from igdd.uncertainty import Estimate
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from igdd.declare import Modality
+from igdd.facts import Agent, Declared, Scanner, Subject
 from igdd.headers import quiet
 from igdd.modalities._still import still_frames
-from igdd.types import Agent, Declared, Image, Scanner, Series, Subject
+from igdd.types import Image, Series
 
 
 def calibrate(

@@ -17,12 +17,13 @@ import numpy as np
 
 from igdd.declare import Modality
 from igdd.errors import InputError
+from igdd.facts import Agent, Declared, Scanner, Subject
 from igdd.headers import quiet
 from igdd.modalities import pet_bids, pet_dicom
 from igdd.modalities.pet_conversion import Conversion, branching_factor
 from igdd.modalities.pet_headers import dose_of, pet_headers
 from igdd.modalities.suv_rules import PATHS, check_corrections, half_life_differs, usable_units
-from igdd.types import Agent, Decay, Declared, Image, Scanner, Series, Subject, freeze
+from igdd.types import Decay, Image, Series, freeze
 
 if TYPE_CHECKING:
     from pydicom import Dataset

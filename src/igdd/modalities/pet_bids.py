@@ -20,6 +20,7 @@ import numpy as np
 
 from igdd import decay
 from igdd.errors import InputError
+from igdd.facts import Agent, Declared, Subject
 from igdd.modalities.pet_conversion import (
     CLOCK_TOLERANCE,
     DECLARED_UNITS,
@@ -31,7 +32,7 @@ from igdd.modalities.pet_conversion import (
     half_life_of,
 )
 from igdd.modalities.pet_headers import DATED_HALF_LIFE, DAY
-from igdd.types import Agent, Declared, Frames, Series, Subject, Zero
+from igdd.types import Frames, Series, Zero
 
 UNITS = {"bq/ml": 1.0, "kbq/ml": 1e3, "mbq/ml": 1e6, "bq/cc": 1.0, "kbq/cc": 1e3}
 DOSE_UNITS = {"bq": 1.0, "kbq": 1e3, "mbq": 1e6, "gbq": 1e9}

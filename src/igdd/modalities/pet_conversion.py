@@ -9,7 +9,8 @@ import numpy as np
 
 from igdd import decay
 from igdd.errors import InputError
-from igdd.types import Agent, Declared, Frames, Subject
+from igdd.facts import Agent, Declared, Subject
+from igdd.types import Frames
 
 # A header that is further off names another nuclide than the study does.
 OTHER_NUCLIDE = 0.1

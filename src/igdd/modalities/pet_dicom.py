@@ -13,6 +13,7 @@ import numpy as np
 
 from igdd import decay
 from igdd.errors import InputError
+from igdd.facts import Agent, Declared, Subject
 from igdd.headers import label
 from igdd.modalities import suv_rules
 from igdd.modalities._decay_reference import decay_reference
@@ -34,7 +35,7 @@ from igdd.modalities.pet_headers import (
     pet_headers,
     required,
 )
-from igdd.types import Agent, Declared, Frames, Series, Subject, Zero
+from igdd.types import Frames, Series, Zero
 
 STATES = {"administration": "ADMIN", "scan_start": "START", "none": "NONE"}
 # The state of values that were divided by the decayed dose: uptake, not activity.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from igdd.types import Results
+    from igdd.results import Results
 
 
 def write_report(results: Results, folder: Path) -> tuple[Path, Path]:

@@ -26,7 +26,7 @@ from igdd.report.overview import (
     overview,
 )
 from igdd.report.pictures import Picture, pictures
-from igdd.types import Results
+from igdd.results import Results
 
 MOST_SOURCES = 60
 DEEPEST = 8

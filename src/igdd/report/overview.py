@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from igdd.report import wording
-from igdd.types import FINDINGS, Results
+from igdd.results import FINDINGS, Results
 
 if TYPE_CHECKING:
     import pandas as pd

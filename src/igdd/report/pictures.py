@@ -15,7 +15,7 @@ import numpy as np
 
 from igdd.report import theme, wording
 from igdd.report.overview import Overview, natural
-from igdd.types import Panel
+from igdd.results import Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

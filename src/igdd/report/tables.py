@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from igdd.types import COLUMNS, FINDINGS, KEY, Results
+from igdd.results import COLUMNS, FINDINGS, KEY, Results
 
 if TYPE_CHECKING:
     import pandas as pd

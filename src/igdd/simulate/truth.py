@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from igdd.results import COLUMNS, KEY
 from igdd.simulate.kinetics import EXCRETA
 from igdd.simulate.phantom import LESION_DENSITY, TISSUES
 from igdd.simulate.write import Record, write_table
-from igdd.types import COLUMNS, KEY
 
 ANALYTE = "label"  # what is imaged; it is on the carrier and stays there
 METHOD = "simulated truth"

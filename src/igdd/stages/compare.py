@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from igdd import catalog
-from igdd.types import FINDINGS
+from igdd.results import FINDINGS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from igdd.errors import InputError
-from igdd.types import COLUMNS, KEY
+from igdd.results import COLUMNS, KEY
 
 if TYPE_CHECKING:
     import pandas as pd

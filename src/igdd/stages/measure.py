@@ -17,7 +17,8 @@ import numpy as np
 from igdd.declare import Metric
 from igdd.errors import StudyError
 from igdd.kernels.blur import box_of, correlation_root
-from igdd.types import COLUMNS, KEY, Image, Regions, Session, Value
+from igdd.results import COLUMNS, KEY, Value
+from igdd.types import Image, Regions, Session
 from igdd.uncertainty import Estimate
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from igdd.types import Image, Panel, Session
+from igdd.results import Panel
+from igdd.types import Image, Session
 
 
 def panels(session: Session, anatomy: Image | None = None) -> tuple[Panel, ...]:

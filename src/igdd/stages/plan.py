@@ -16,8 +16,8 @@ import numpy as np
 
 from igdd.document import RegionEntry, ScanEntry, SubjectEntry
 from igdd.errors import StudyError
+from igdd.facts import Agent, Collected, Declared, Given, Scanner, Subject
 from igdd.study import Study, canonical
-from igdd.types import Agent, Collected, Declared, Given, Scanner, Subject
 from igdd.uncertainty import Estimate
 
 # What an imaging modality images; the others lend their anatomy to the pictures.

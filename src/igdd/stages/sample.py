@@ -22,10 +22,11 @@ from scipy import sparse
 from scipy.ndimage import uniform_filter
 
 from igdd.errors import StudyError
+from igdd.facts import Scanner
 from igdd.kernels import blur
 from igdd.kernels.partition import cells_of, cut
 from igdd.kernels.transfer import LOST, Design, Sampled, as_imaged, border_moves, recovered
-from igdd.types import Curves, Grid, Image, Modes, Regions, Scanner
+from igdd.types import Curves, Grid, Image, Modes, Regions
 
 REMAINDER = "remainder"
 SMALL = 0.3  # a region that keeps less of its own signal is flagged

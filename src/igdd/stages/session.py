@@ -17,8 +17,9 @@ from igdd.declare import Modality
 from igdd.errors import StudyError
 from igdd.io import stored
 from igdd.io.stored import StoredSession
+from igdd.results import COLUMNS
 from igdd.stages.plan import ScanPlan, SessionPlan, described
-from igdd.types import COLUMNS, Image, Series, Session
+from igdd.types import Image, Series, Session
 
 
 def compute(plan: SessionPlan, store: Path, key: str, inputs: Mapping[str, str]) -> float:

@@ -16,13 +16,14 @@ import numpy as np
 
 from igdd import catalog, decay
 from igdd.errors import IgddError, InputError
+from igdd.facts import Agent, Declared, Given, Scanner, Subject
 from igdd.headers import quiet
 from igdd.io import sidecar
 from igdd.modalities import pet_bids, pet_dicom
 from igdd.modalities.pet_conversion import Conversion, check_frames
 from igdd.modalities.pet_headers import pet_headers
 from igdd.stages.folder import Entry
-from igdd.types import Agent, Declared, Given, Grid, Scanner, Series, Subject
+from igdd.types import Grid, Series
 
 KEYS = re.compile(r"scan\.declared\.(\w+)|subject\.given\.(at)\b|agent\.label\.(nuclide)\b")
 # A clock for what has none, so that the calibration can be asked what else is missing.

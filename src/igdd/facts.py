@@ -1,0 +1,95 @@
+"""The facts that a study states: what was given to whom, on which scanner, and what left the body.
+
+Internal units: s, mm, g, Bq. None where a fact is not known; nothing is assumed in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from igdd.uncertainty import Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """What was given: the carrier, the drug it carries, and the label and what the label is on."""
+
+    carrier: str = ""
+    drug: str = ""
+    nuclide: str = ""
+    label_on: str = "label"
+    half_life: float = np.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """One administration: the clock time, the net activity in Bq at that time, the drug in g."""
+
+    at: datetime | None
+    activity: Estimate | None = None
+    drug_dose: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A patient or animal: weight in g, height in mm, sex M, F or O; None where not known."""
+
+    id: str
+    arm: str = ""
+    weight: float | None = None
+    height: float | None = None
+    sex: str | None = None
+    species: str = ""
+    given: tuple[Given, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanner:
+    """What is declared of the scanner: factor to the dose calibrator, point spread, noise.
+
+    psf, psf_sd        full width at half maximum in mm and its sd; None if not known
+    noise_region       a uniform region whose voxel scatter gives the noise; None if not declared
+    noise_correlation  FWHM in mm of the noise's correlation kernel
+    boundary_sd        standard deviation in mm of where a region's border is drawn
+    """
+
+    cross_calibration: Estimate = Estimate(value=1.0, sd=0.0)
+    psf: float | None = None
+    psf_sd: float = 0.0
+    noise_region: str | None = None
+    noise_correlation: float | None = None
+    boundary_sd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """Facts of a scan that the study states because its files do not, or states wrongly.
+
+    unit                   UCUM unit of the stored values, "Bq/mL" or "kBq/mL"
+    corrected_to           the instant to which the stored values are corrected for decay
+    start, duration        clock time of the scan's start and its length in s
+    attenuation_corrected  None means: the header must say
+    branching_applied      whether the positron branching ratio was applied; None: not said
+    """
+
+    unit: str | None = None
+    corrected_to: Literal["administration", "scan_start", "none"] | None = None
+    start: datetime | None = None
+    duration: float | None = None
+    attenuation_corrected: bool | None = None
+    branching_applied: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """Something that left the body, or was counted outside: its place, when it was complete
+    (s after administration) and its activity in Bq, corrected to administration."""
+
+    place: str
+    time: float
+    activity: Estimate

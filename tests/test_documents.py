@@ -7,9 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from igdd.flags import FLAGS
+from igdd.study import check_study
 
 PROJECT = Path(__file__).resolve().parents[1]
 FILE_BLOCK = re.compile(r"^`((?:src|tests)/[\w/.]+)`\n\n```python\n(.*?)^```", re.M | re.S)
@@ -51,3 +55,23 @@ def test_the_ten_lines_of_the_readme_run(tmp_path, monkeypatch):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_the_study_of_the_documentation_is_valid():
+    text = (PROJECT / "docs/study.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    study = check_study(tomllib.loads(block), Path("docs/study.md"))
+    assert {entry.source.rule for entry in study.document.region if entry.source} == {
+        "label",
+        "sphere",
+        "above_percent",
+        "shell",
+        "difference",
+    }
+
+
+def test_the_listed_exceptions_name_flags_that_exist():
+    table = (PROJECT / "docs/exceptions.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| `(\w+)` \| `", table)
+    assert len(named) == 6
+    assert set(named) <= set(FLAGS)

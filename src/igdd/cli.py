@@ -47,7 +47,7 @@ def demo(
     open_report: Open = False,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate the virtual trial, run it, and say where the report is."""
+    """Simulate the virtual trial and run it. Says where the report is."""
     from igdd.line import run as run_study
     from igdd.simulate.trial import write_trial
 
@@ -68,7 +68,7 @@ def run(
     open_report: Open = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a study: tables, report and provenance; a run that was stopped goes on."""
+    """Run a study: tables, report, provenance. A run that was stopped goes on."""
     from igdd.line import run as run_study
 
     with _progress(as_json) as progress:
@@ -83,7 +83,7 @@ def check(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a study without computing it: keys, units, names, and that every file is there."""
+    """Check a study without computing it. Keys, units, names, and that every file is there."""
     from igdd.stages.plan import plan
     from igdd.study import load_study
 
@@ -108,7 +108,7 @@ def inspect(
     path: Annotated[Path, typer.Argument(help="A file or a folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """What is there: series, tracer, frames, units, timing, the rules used, and what is wrong."""
+    """What is there, and what is wrong with it. Series, tracer, frames, units, timing, SUV rule."""
     from igdd.stages.inspect import inspect as look
     from igdd.stages.inspect import text
 
@@ -122,7 +122,7 @@ def new(
     folder: Annotated[Path, typer.Argument(help="The folder that holds the files.")],
     as_json: AsJson = False,
 ) -> None:
-    """Draft FOLDER/study.toml from what is on disk; facts that nobody knows are # REQUIRED."""
+    """Draft a study from what is on disk. Facts that nobody knows are marked # REQUIRED."""
     from igdd.stages.draft import draft
 
     with _progress(as_json) as progress:
@@ -156,7 +156,7 @@ def diff(
     tolerance: Annotated[float, typer.Option(min=0, help="Relative difference to pass.")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two results row by row; exit 1 when they differ."""
+    """Compare two results row by row. Exit 1 when they differ."""
     from igdd.stages.difference import difference
 
     table = difference(left, right, rtol=tolerance)
@@ -172,7 +172,7 @@ def list_declared(
     ] = "metrics",
     as_json: AsJson = False,
 ) -> None:
-    """List what can be read, measured and compared; `schema` is the study's JSON Schema."""
+    """List what can be read, measured, compared. `schema` is the study's JSON Schema."""
     from igdd import catalog
     from igdd.declare import summary
     from igdd.flags import FLAGS
@@ -202,7 +202,7 @@ def suv(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """SUV of a PET series, in a mask or everywhere, with the rule used and its alternatives."""
+    """SUV of a PET series, with the rule used. In a mask or everywhere; also what other rules give."""
     from igdd.stages.suv import suv as standardised
     from igdd.stages.suv import text
 
@@ -220,7 +220,7 @@ def tacs(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time-activity curves: the mean of each region in each frame, as a PETPrep TSV."""
+    """Time-activity curves of regions. The mean in each frame, as a PETPrep TSV."""
     from igdd.stages.tacs import check_free, tsv, write
     from igdd.stages.tacs import tacs as curves
 
@@ -234,7 +234,7 @@ def tacs(
 
 @app.command()
 def conformance(as_json: AsJson = False) -> None:
-    """Every public reference against our value; exit 1 when one fails."""
+    """Every public reference against our value. Exit 1 when one fails."""
     import os
 
     from igdd.conformance import checks, table
@@ -244,7 +244,8 @@ def conformance(as_json: AsJson = False) -> None:
     lines = [
         f"{row['status']:11}  {row['name']}: "
         + (
-            f"{row['value']} (expected {row['expected']} +- {row['tolerance']}; {row['source']})"
+            f"{row['value']:.10g} (expected {row['expected']:.10g} within {row['tolerance']:.2g}; "
+            f"{row['source']})"
             if row["value"] is not None
             else f"{row['note']} ({row['source']})"
         )

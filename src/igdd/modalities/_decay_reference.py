@@ -33,6 +33,8 @@ SENTENCES = {
 }
 # Clocks in headers are rounded to a second; average times differ between vendors by less.
 START_TOLERANCE = 1.0
+# A dynamic scan may start before the injection, but not by more.
+LONGEST_LEAD = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,12 +52,16 @@ class DecayReference:
         return SENTENCES[self.name]
 
 
-def decay_reference(facts: PetHeaders) -> DecayReference:
-    """Decay reference of DecayCorrection START, by the first rule that holds."""
+def decay_reference(facts: PetHeaders, given: float) -> DecayReference:
+    """Decay reference of DecayCorrection START, by the first rule that holds.
+
+    given  administration in s after the headers' origin; NaN where it is not known. A reference
+           long before it contradicts the clocks: such a series time is passed over.
+    """
     found = candidates(facts)
     known = np.isfinite(facts.acquisition).any()
     flags: tuple[str, ...] = ()
-    if np.isfinite(facts.series) and facts.series <= facts.first_acquisition:
+    if facts.series <= facts.first_acquisition and not facts.series < given - LONGEST_LEAD:
         name = "series_time"
         flags = () if known else ("series_time_unchecked",)
     elif "ge_scan_datetime" in found:
@@ -71,6 +77,13 @@ def decay_reference(facts: PetHeaders) -> DecayReference:
             f"{label('SeriesTime')} and {label('AcquisitionTime')} are missing; expected the "
             "instant to which DecayCorrection START refers; give scan.declared.start and "
             "scan.declared.corrected_to in a study"
+        )
+    lead = given - float(np.min(found[name]))
+    if lead > LONGEST_LEAD:
+        raise InputError(
+            f"the decay reference, {SENTENCES[name]}, is {lead / 3600:.4g} h before the "
+            f"administration; expected at most {LONGEST_LEAD / 3600:g} h; the clocks contradict: "
+            "give subject.given.at, or scan.declared.corrected_to in a study"
         )
     return DecayReference(name=name, seconds=found[name], candidates=found, flags=flags)
 

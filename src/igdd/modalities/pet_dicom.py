@@ -261,7 +261,8 @@ def _to_zero(facts: PetHeaders, times: Times, frames: Frames, declared: Declared
             f"brought to {goal}.",
             flags=flags,
         )
-    reference = decay_reference(facts)
+    given = times.zero if times.kind.kind == "administration" else np.nan
+    reference = decay_reference(facts, given)
     return Step(
         factor=decay.activity(1.0, half_life, times.zero - reference.seconds),
         words="Values were corrected for decay to the scan's start (DecayCorrection START "

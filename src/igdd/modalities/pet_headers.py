@@ -162,9 +162,10 @@ def pet_headers(headers: Sequence[Dataset]) -> PetHeaders:
 def dated_administration(facts: PetHeaders) -> tuple[float, tuple[str, ...]]:
     """Administration in s after `origin`, on its day, and the flags of how the day was found.
 
-    A time of day stands on the series date; if that is after the scan's end it was the day before,
-    which is only certain for a half-life under 11.5 h. A time within the scan is left as it is: an
-    injection during a dynamic scan.
+    A time of day stands on the series date, and some consoles write that date into the date and
+    time, too. If it is after the scan's end it was the day before, which is only certain for a
+    half-life under 11.5 h. A time within the scan is left as it is: an injection during a dynamic
+    scan.
     """
     start, tag, half_life = facts.administration, facts.administration_tag, facts.half_life
     if not np.isfinite(start):
@@ -174,14 +175,14 @@ def dated_administration(facts: PetHeaders) -> tuple[float, tuple[str, ...]]:
         )
     half_life = required(half_life, "RadionuclideHalfLife", "seconds")
     flags: tuple[str, ...] = ()
-    if tag == label(START_TIME):
-        if half_life >= DATED_HALF_LIFE:
-            raise InputError(
-                f"{tag} has no date and the half-life is {half_life / 3600:.4g} h; expected "
-                f"{label(START_MOMENT)}, since the day is not certain; give subject.given.at in a "
-                "study"
-            )
-        if start > facts.scan_end:
+    undated = tag == label(START_TIME)
+    if undated and half_life >= DATED_HALF_LIFE:
+        raise InputError(
+            f"{tag} has no date and the half-life is {half_life / 3600:.4g} h; expected "
+            f"{label(START_MOMENT)}, since the day is not certain; give subject.given.at in a study"
+        )
+    if start > facts.scan_end and half_life < DATED_HALF_LIFE:
+        if undated or facts.moment(start).date() == facts.moment(facts.scan_end).date():
             start -= DAY
             flags = ("administered_yesterday",)
     before = facts.first_acquisition - start

@@ -99,7 +99,7 @@ def _from_activity(facts: PetHeaders) -> Found:
         )
         rule += f": each frame's mean corrected to the {since}"
         return factors, rule, {}, flags
-    reference = decay_reference(facts)
+    reference = decay_reference(facts, given)
     factors = per_activity / decay.activity(1.0, half_life, reference.seconds - given)
     rule += f": {since} decayed to {reference.sentence}"
     others = _others(reference, half_life, given, per_activity)

@@ -202,7 +202,7 @@ def suv(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """SUV of a PET series, with the rule used. In a mask or everywhere; also what other rules give."""
+    """SUV of a PET series, with the rule used. In a mask or everywhere; and what others give."""
     from igdd.stages.suv import suv as standardised
     from igdd.stages.suv import text
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from igdd.cli import _plain
 
 
 def igdd(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
@@ -117,3 +121,38 @@ def test_diff_of_a_result_with_itself_is_empty(small_study, tmp_path):
     assert json.loads(same.stdout) == []
     again = igdd("report", str(tmp_path / "a"), "--json")
     assert again.returncode == 0, again.stderr
+    whole = (tmp_path / "a" / "report.html").read_bytes()
+    shutil.rmtree(tmp_path / "a" / "sessions")
+    lost = igdd("report", str(tmp_path / "a"))
+    assert lost.returncode == 2
+    assert "run the study again" in lost.stderr
+    assert (tmp_path / "a" / "report.html").read_bytes() == whole
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_results_into_a_file_are_one_line_and_exit_2(small_study, tmp_path, command):
+    (tmp_path / "file").write_text("")
+    words = [command, "--out", str(tmp_path / "file")]
+    done = igdd(*words, *([str(small_study)] if command == "run" else []))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "expected a folder that may be written; give another --out" in done.stderr
+
+
+def test_an_interrupted_command_says_that_it_goes_on_and_exits_1(tmp_path):
+    command = [sys.executable, "-m", "igdd", "demo", "--out", str(tmp_path / "demo")]
+    started = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.glob("demo/**/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 1
+    assert "stopped; a run goes on where it was with the same command" in said
+    assert "Traceback" not in said
+
+
+def test_json_holds_no_number_that_json_does_not_know():
+    assert _plain({"low": 0.1, "high": float("inf"), "sd": float("nan")}) == {
+        "low": 0.1, "high": None, "sd": None,
+    }  # fmt: skip

@@ -341,3 +341,15 @@ def test_the_declaration_is_what_the_study_writes():
     required = {option.name for option in declared.options if option.default is REQUIRED}
     assert required == {"on", "between"}
     assert list(compare(trial(16)).columns) == list(FINDINGS)
+
+
+def test_a_spread_that_three_lesions_cannot_bound_has_no_upper_limit():
+    rows = [
+        row("p1", "plain", "lesion_1", 1.0), row("p1", "plain", "lesion_2", 2.5),
+        row("p2", "targeted", "lesion_1", 2.0), row("p3", "targeted", "lesion_1", 7.0),
+        row("p3", "targeted", "lesion_2", 5.0),
+    ]  # fmt: skip
+    found = compare(table(rows))
+    spread = found[found["contrast"] == "between-subject CV"].iloc[0]
+    assert spread["high"] == np.inf
+    assert "% and more)" in spread["sentence"]

@@ -205,3 +205,9 @@ def test_correction_over_thousands_of_half_lives_is_an_error_not_infinity():
         decay.activity(1.0, "O-15", -1e6)
     with pytest.raises(InputError, match="half-lives"):
         decay.decay_factor("O-15", [1e6], [60.0])
+
+
+def test_numbers_give_a_number_and_arrays_an_array():
+    assert isinstance(decay.activity(400e6, "Cu-64", 24 * 3600), float)
+    assert isinstance(decay.decay_factor("F-18", 0, 600), float)
+    assert decay.activity([1.0, 2.0], "F-18", 0).shape == (2,)

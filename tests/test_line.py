@@ -169,3 +169,15 @@ def test_a_plain_script_needs_no_main_guard(small_study, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
+
+
+@pytest.mark.integration
+def test_a_pattern_of_regions_that_fits_none_is_a_warning_in_the_report(small_study, tmp_path):
+    shutil.copytree(small_study.parent, tmp_path / "study")
+    study = tmp_path / "study" / small_study.name
+    with study.open("a") as stream:
+        stream.write('\n[[region]]\nname = "leison_*"\nkind = "lesion"\n')
+    results = run(study, tmp_path / "out", workers=1)
+    (warning,) = summary(results)["warnings"]
+    assert "'leison_*' fits no region of any session; there are: " in warning
+    assert "leison_*" in (tmp_path / "out" / "report.html").read_text()

@@ -74,6 +74,25 @@ def test_what_one_region_takes_from_another_is_not_in_the_total():
     assert found["total"].estimate.sd == pytest.approx(0, abs=1e-9)
 
 
+def test_a_balance_of_unknown_uncertainty_is_not_said_to_be_open():
+    still = curves(covariance=np.zeros((1, 3, 3)), volume_sd=np.zeros(3), scale_cv=0.0)
+    unknown = (Given(at=None, activity=Estimate(value=DOSE)),)
+    found = rows(session(curves=still, subject=replace(SUBJECT, given=unknown)))
+    assert found["unaccounted"].estimate.sd == 0
+    assert set(found["unaccounted"].flags) == {"calibration_sd_unknown", "dose_sd_unknown"}
+
+
+def test_an_empty_region_leaves_the_others_uncertainty_known():
+    modes = Modes(values=np.array([[[0.0], [0.0], [0.0]]]), volume=np.array([[2.0, 0.0, -2.0]]))
+    gone = curves(
+        values=np.array([[4000.0], [np.nan], [100.0]]), volume=np.array([1500.0, 0.0, 70000.0]),
+        modes=modes,
+    )  # fmt: skip
+    found = rows(session(curves=gone))
+    assert all(found[place].estimate.sd > 0 for place in ("liver", "remainder", "total"))
+    assert np.isnan(found["lesion_1"].estimate.value)
+
+
 def test_a_balance_that_does_not_close_is_flagged():
     assert "unaccounted" in rows(session())["unaccounted"].flags
     closing = urine(100 - IN_IMAGE + 0.5)

@@ -222,6 +222,36 @@ def test_a_time_of_day_after_the_scan_was_the_day_before():
     assert "administered_yesterday" in found.flags
 
 
+def test_an_administration_dated_on_the_scans_day_but_after_it_was_the_day_before():
+    """Some consoles date the administration by the scan, which had passed midnight."""
+    midnight = {
+        "SeriesTime": "003000", "AcquisitionTime": "003000",
+        "RadiopharmaceuticalStartDateTime": "20260501233000",
+    }  # fmt: skip
+    found = suv_factor([pet_header(**midnight)])
+    assert found.value == pytest.approx(SOUND_FACTOR, rel=1e-12)
+    assert "administered_yesterday" in found.flags
+    with pytest.raises(InputError, match="the clocks contradict"):  # Zr-89: any day is possible
+        suv_factor([pet_header(**midnight, RadionuclideHalfLife="282240")])
+
+
+def test_a_series_time_of_the_day_before_the_administration_is_passed_over():
+    """The dates of series and acquisition differ by a day: the frame leads back to the start."""
+    header = pet_header(
+        SeriesDate="20260430", SeriesTime="120000", AcquisitionTime="120000",
+        FrameReferenceTime=f"{1000 * math.log(RATE * 600 / -math.expm1(-RATE * 600)) / RATE:.6f}",
+    )  # fmt: skip
+    found = suv_factor([header])
+    assert found.value == pytest.approx(SOUND_FACTOR, rel=1e-9)  # decimals of the header
+    assert "decay_spread" in found.flags
+
+
+def test_a_decay_reference_long_before_the_administration_is_refused():
+    header = pet_header(SeriesTime="130000", FrameReferenceTime="90000000")
+    with pytest.raises(InputError, match=r"23\.92 h before the administration; .* contradict"):
+        suv_factor([header])
+
+
 def test_an_injection_during_a_dynamic_scan_is_not_moved_to_yesterday():
     header = pet_header(
         RadiopharmaceuticalStartDateTime=None, RadiopharmaceuticalStartTime="120030"
@@ -380,9 +410,25 @@ def test_what_cannot_be_converted_is_refused_by_its_tag(changes, tag):
         suv_factor([pet_header(**changes)])
 
 
-def test_headers_of_two_scans_are_not_mixed():
-    with pytest.raises(InputError, match=r"PatientWeight .* differs within the series"):
-        suv_factor([pet_header(), pet_header(PatientWeight="71")])
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientWeight", "71"),
+        ("SeriesTime", "120001"),
+        ("RadiopharmaceuticalStartDateTime", "20260501110100"),
+    ],
+)
+def test_headers_of_two_scans_are_not_mixed(keyword, value):
+    with pytest.raises(InputError, match=rf"{keyword} .* differs within the series"):
+        suv_factor([pet_header(), pet_header(**{keyword: value})])
+
+
+def test_a_header_without_the_sequence_of_the_dose_names_it():
+    header = pet_header()
+    del header.RadiopharmaceuticalInformationSequence
+    with pytest.raises(InputError, match=r"\(0018,1074\) is missing.*\(0054,0016\)"):
+        suv_factor([header])
+    assert suv_factor([header, pet_header()]).value == pytest.approx(SOUND_FACTOR, rel=1e-12)
 
 
 def test_no_header_at_all_is_refused():

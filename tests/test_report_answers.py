@@ -118,3 +118,16 @@ def test_many_findings_are_cut_and_the_cut_is_said():
 def test_nothing_measured_is_nothing_said():
     assert texts(studies.empty()) == []
     assert texts(studies.all_unknown()) == []
+
+
+def test_the_studys_first_question_is_answered_even_where_it_cannot_be():
+    lacks = "At 24 h the lesions cannot be compared: the plain arm has 1 subject."
+    rows = [
+        studies.finding(estimate=np.nan, p=np.nan, p_adjusted=np.nan, sentence=lacks),
+        studies.finding(contrast="ICC", p=np.nan, p_adjusted=np.nan, sentence="ICC."),
+    ]
+    found = texts(
+        studies.results([studies.row()], findings=pd.DataFrame(rows, columns=list(FINDINGS)))
+    )
+    assert lacks in found
+    assert not any("further comparison" in text for text in found)  # nothing else was tested

@@ -130,3 +130,12 @@ def test_of_several_frames_the_last_is_taken():
 def test_lesions_are_pooled_under_one_name(trial):
     pooled = module.with_lesions_pooled(overview(trial).rows)
     assert set(pooled.loc[pooled["kind"] == "lesion", "region"]) == {LESIONS}
+
+
+def test_without_a_dose_a_ratio_that_was_asked_for_stands_before_the_concentration():
+    rows = [
+        studies.row(metric="concentration", unit="Bq/mL", value=5e3),
+        studies.row(metric="ratio_to_blood", unit="1", value=2.0),
+        studies.row(metric="ratio_to_blood_uncorrected", unit="1", value=1.8),
+    ]
+    assert overview(studies.results(rows)).level == "ratio_to_blood"

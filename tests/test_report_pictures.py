@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,13 @@ def test_room_left_is_filled_with_the_other_sessions(view):
     panels = [p for p in view.results.panels if p.kind == "mip_coronal" and p.subject == "01"]
     chosen = choose(panels, view, MOST)
     assert [panel.session for panel in chosen] == ["4h", "24h", "72h"]
+
+
+def test_one_subject_in_another_unit_does_not_drive_out_the_rest(view):
+    coronal = [p for p in view.results.panels if p.kind == "mip_coronal" and p.session == "24h"]
+    panels = [replace(coronal[0], quantity="concentration", unit="Bq/mL"), *coronal[1:]]
+    chosen = choose(panels, view, MOST)
+    assert {panel.unit for panel in chosen} == {coronal[1].unit}
 
 
 def test_no_more_than_twelve_pictures_and_the_choice_is_said(view):

@@ -150,6 +150,13 @@ def test_an_excluded_region_is_left_out(tmp_path):
     assert found.names == ("liver",)
 
 
+def test_an_exclusion_of_a_region_that_is_not_drawn_is_refused(tmp_path):
+    name = label_map(tmp_path, {1: "liver", 7: "lesion_1"})
+    rules = '[[exclude]]\nsubject = "01"\nregion = "leison_1"\nreason = "necrotic"\n'
+    with pytest.raises(StudyError, match=r"'leison_1', which is not drawn .* lesion_1, liver"):
+        drawn(tmp_path, rules, (name,))
+
+
 def test_no_region_at_all_is_refused(tmp_path):
     with pytest.raises(StudyError, match="no region is drawn"):
         drawn(tmp_path, "")

@@ -18,6 +18,8 @@ from pydicom import dcmread
 
 from igdd.errors import InputError, StudyError
 from igdd.io.bids import write_json, write_label_map, write_nifti, write_table
+from igdd.io.outlines import Outline
+from igdd.io.rtstruct import write_rtstruct
 from igdd.stages.draft import draft
 from igdd.stages.draft_text import comment, quoted
 from igdd.stages.plan import SessionPlan, plan
@@ -421,3 +423,19 @@ def test_any_text_is_a_comment_of_toml_and_no_marker(text):
     lines = comment(f"said: {text}")
     assert tomllib.loads("\n".join([*lines, "x = 1"])) == {"x": 1}
     assert not any(UNKNOWN_FACT in line for line in lines)
+
+
+def test_regions_drawn_on_one_of_two_series_in_a_frame_of_reference_are_that_ones(tmp_path):
+    square = np.array([[0.0, 0.0, 4.0], [-8.0, 0.0, 4.0], [-8.0, -8.0, 4.0], [0.0, -8.0, 4.0]])
+    for number, name in enumerate(("early", "late"), start=1):
+        folder = write_volume(
+            tmp_path / name, volume(), SeriesInstanceUID=f"1.2.3.{number}",
+            SeriesTime=f"1{number}0000", AcquisitionTime=f"1{number}0000",
+            RadiopharmaceuticalStartDateTime="20260501100000",
+        )  # fmt: skip
+        headers = [dcmread(file, stop_before_pixels=True) for file in folder.iterdir()]
+        drawn = [Outline(name="lesion", contours=(square,))]
+        write_rtstruct(tmp_path / f"{name}.dcm", drawn, headers)
+    path, _ = draft(tmp_path)
+    scans = {one["path"]: one["regions"] for one in filled(path)["scan"]}
+    assert scans == {"early": "early.dcm", "late": "late.dcm"}

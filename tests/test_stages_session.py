@@ -86,8 +86,8 @@ def test_two_animals_in_one_field_of_view_are_split_by_box(tmp_path):
     # %ID/mL: 0.1 MBq/mL of 10 MBq and 0.2 MBq/mL of 40 MBq, in float32.
     assert of(found["m1"], "left", "percent_id_per_ml") == pytest.approx(1.0, rel=1e-6)
     assert of(found["m2"], "right", "percent_id_per_ml") == pytest.approx(0.5, rel=1e-6)
-    other = found["m1"].measurements.query("region == 'right'")
-    assert other["flags"].str.contains("empty_region").all()
+    assert set(found["m1"].measurements["region"]) == {"left"}  # the other's is no region of m1
+    assert set(found["m2"].measurements["region"]) == {"right"}
 
 
 def test_anatomy_of_the_same_visit_lies_under_the_slice(tmp_path):
@@ -107,6 +107,19 @@ path = "sub-ab_ct.nii.gz"
     assert shown.under is not None
     assert shown.under.shape == shown.pixels.shape
     assert np.nanmedian(shown.under) == 40.0
+
+
+def test_a_dose_without_its_uncertainty_is_flagged(tmp_path):
+    two_mice(tmp_path)
+    text = SUBJECT.format(id="m1", activity="10 MBq") + scan("m1")
+    table = measured(tmp_path, text)["m1"].measurements
+    shares = table[table["metric"] == "percent_id"]
+    assert shares["flags"].str.contains("dose_sd_unknown").all()
+    exact = text.replace('"10 MBq"', '"10 MBq"\nactivity_sd = "0.1 MBq"')
+    table = measured(tmp_path, exact)["m1"].measurements
+    shares = table[table["metric"] == "percent_id"]
+    assert not shares["flags"].str.contains("dose_sd_unknown").any()
+    assert (shares["sd_shared"] / shares["value"]).to_numpy() == pytest.approx(0.01)
 
 
 def test_two_measured_scans_in_one_session_are_refused(tmp_path):
@@ -134,6 +147,7 @@ def test_a_gamma_counter_table_runs_through_the_line(tmp_path):
     assert of(found, "liver", "percent_id") == pytest.approx(505 / 1009, rel=1e-9)
     assert of(found, "liver", "percent_id_per_g") == pytest.approx(505 / 1009 / 1.25, rel=1e-9)
     assert set(found.measurements["subject"]) == {"m1"}
+    assert set(found.measurements["analyte"]) == {"label"}  # what a counter and a scanner see
     assert found.panels == ()
 
 

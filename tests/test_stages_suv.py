@@ -202,3 +202,9 @@ def test_three_copies_of_the_image_are_enough(tmp_path):
     tracemalloc.stop()
     # Stored 16 bit, scaled 32 bit, SUV 32 bit, and 20 kB for each slice's header.
     assert peak < 3 * 4 * values.size + 60 * 20_000
+
+
+def test_a_header_that_does_not_suffice_is_named_by_its_path(tmp_path):
+    folder = write_volume(tmp_path / "pet", volume(), Units=None)
+    with pytest.raises(InputError, match=f"{folder}: Units .* igdd new"):
+        suv(folder)

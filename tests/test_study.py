@@ -82,6 +82,20 @@ def test_a_wrong_unit_is_refused():
     assert "subject[1].weight" in refused(document)
 
 
+def test_a_nuclide_that_nobody_knows_needs_a_half_life():
+    document = good()
+    document["agent"]["label"]["nuclide"] = "Zr-98"
+    assert "agent.label: found nuclide 'Zr-98'" in refused(document)
+    document["agent"]["label"]["half_life"] = "31 s"
+    assert check_study(document, Path("study.toml")).document.agent.label.half_life == 31.0
+
+
+def test_an_unknown_modality_is_named_with_its_scan():
+    document = good()
+    document["scan"][0]["modality"] = "pte"
+    assert "scan[1].modality: found 'pte'; expected one of ct," in refused(document)
+
+
 def test_a_missing_key_is_named():
     document = good()
     del document["scan"][0]["path"]

@@ -7,6 +7,7 @@ Every heavy import stands inside its command, so that `igdd --help` stays fast.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,7 @@ Data = Annotated[
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default all cores.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the report in the browser.")]
 
+INTERRUPTED = 130  # how typer ends after Ctrl-C
 SLOW = 2.0  # seconds before a progress bar appears
 
 
@@ -97,8 +99,8 @@ def check(
     }
     _say(
         facts,
-        f"{loaded.path}: {facts['subjects']} subjects, {facts['sessions']} sessions; "
-        "every file is there",
+        f"{loaded.path}: {_count(facts['subjects'], 'subject')}, "
+        f"{_count(facts['sessions'], 'session')}; every file is there",
         as_json,
     )
 
@@ -129,7 +131,7 @@ def new(
         path, required = draft(folder, progress)
     _say(
         {"study": str(path), "required": required},
-        f"{path}: drafted; {required} facts are marked # REQUIRED",
+        f"{path}: drafted; {_count(required, 'fact')} marked # REQUIRED",
         as_json,
     )
 
@@ -255,6 +257,10 @@ def conformance(as_json: AsJson = False) -> None:
     raise typer.Exit(1 if any(row["status"] == "fail" for row in rows) else 0)
 
 
+def _count(amount: Any, noun: str) -> str:
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
 def _cores() -> int:
     import os
 
@@ -269,12 +275,12 @@ def _say(found: Any, text: str, as_json: bool) -> None:
 
 
 def _plain(found: Any) -> Any:
-    """JSON without NaN: a number that is not known is null."""
+    """JSON without NaN and infinity: a number that is not known, or has no bound, is null."""
     if isinstance(found, Mapping):
         return {str(key): _plain(value) for key, value in found.items()}
     if isinstance(found, list | tuple):
         return [_plain(value) for value in found]
-    if isinstance(found, float) and found != found:
+    if isinstance(found, float) and not math.isfinite(found):
         return None
     return found if isinstance(found, str | int | float | bool | None) else str(found)
 
@@ -287,7 +293,8 @@ def _print_run(results: Any, folder: Path, as_json: bool, open_report: bool) -> 
     html = folder / "report.html"
     headline = [answer.text for answer in answers(overview(results))]
     facts = {**summary(results), "headline": headline, "report": str(html)}
-    text = "\n".join([*facts["headline"], "", f"report: {html}"])
+    warnings = [f"warning: {text}" for text in facts["warnings"]]
+    text = "\n".join([*facts["headline"], *warnings, "", f"report: {html}"])
     _say(facts, text, as_json)
     if open_report:
         typer.launch(str(html))
@@ -329,8 +336,13 @@ def main() -> None:
     except IgddError as error:
         typer.echo(f"igdd: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("igdd: stopped; the same command goes on where it was", err=True)
+    except OSError as error:  # a full disk, a folder taken away: nothing that the input says
+        typer.echo(f"igdd: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        typer.echo("igdd: stopped; a run goes on where it was with the same command", err=True)
         sys.exit(1)
 
 

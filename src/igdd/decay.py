@@ -187,9 +187,13 @@ def activity(activity0: ArrayLike, half_life: float | str | Nuclide, t: ArrayLik
 
     >>> activity(400.0, "Cu-64", np.array([24, 48]) * 3600.0).round(2)
     array([107.94,  29.13])
+    >>> print(round(activity(400e6, "Cu-64", 24 * 3600) / 1e6, 2))
+    107.94
     """
     rate = math.log(2) / half_life_of(half_life)
-    return np.asarray(np.asarray(activity0, float) * _exponential(-rate * np.asarray(t, float)))
+    left = _exponential(-rate * np.asarray(t, float))
+    found: np.ndarray = (np.asarray(activity0, float) * left)[()]  # numbers in, a number out
+    return found
 
 
 def decay_factor(
@@ -210,7 +214,8 @@ def decay_factor(
     passed = rate * duration
     decayed = -np.expm1(-passed)
     within = np.divide(passed, decayed, out=np.ones_like(passed), where=decayed > 0)
-    return np.asarray(_exponential(rate * start) * within)
+    found: np.ndarray = (_exponential(rate * start) * within)[()]  # numbers in, a number out
+    return found
 
 
 def correction(

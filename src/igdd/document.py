@@ -25,9 +25,9 @@ from pydantic import (
 from pydantic.json_schema import models_json_schema
 from pydantic_core import core_schema
 
-from igdd import catalog, units
+from igdd import catalog, decay, units
 from igdd.declare import REQUIRED, Comparison, Metric, Option
-from igdd.errors import UnitsError
+from igdd.errors import InputError, UnitsError
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Unit:
         try:
             value = units.read(text, self.unit)
         except UnitsError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(f"found {error}") from error
         if self.above is not None and not value > self.above:
             raise ValueError(f"found {text!r}; expected more than {self.above:g} {self.unit}")
         return value
@@ -84,6 +84,15 @@ class Label(Entry):
     on: Literal["carrier", "drug", "label"]
     half_life: Duration | None = None
 
+    @model_validator(mode="after")
+    def _known(self) -> Label:
+        if self.half_life is None:
+            try:
+                decay.nuclide(self.nuclide)
+            except InputError as error:
+                raise ValueError(f"found {error}; or give half_life") from error
+        return self
+
 
 class AgentEntry(Entry):
     """What was given."""
@@ -118,11 +127,14 @@ class ScannerEntry(Entry):
 
 
 class GivenEntry(Entry):
-    """One administration; `activity`, `residual` and `extravasated` are at the time `at`."""
+    """One administration; `activity`, `residual` and `extravasated` are at the time `at`.
+
+    `drug_dose` is the mass that went with the net activity.
+    """
 
     at: datetime | None = None
     activity: DrawnUp | None = None
-    activity_sd: Activity = 0.0
+    activity_sd: Activity | None = None
     residual: Activity = 0.0
     extravasated: Activity = 0.0
     drug_dose: Mass | None = None
@@ -253,6 +265,7 @@ _OPTION_TYPES: dict[str, Any] = {
     "integer": int,
     "text": str,
     "texts": tuple[str, ...],
+    "arms": tuple[str, ...],
     "flag": bool,
     "region": str,
     "regions": Select,
@@ -325,10 +338,13 @@ class Document(Entry):
                 raise ValueError(
                     f"{table} names subject {subject!r}; expected one of {', '.join(ids)}"
                 )
-        for scan in self.scan:
-            if scan.modality not in catalog.declarations("modalities"):
-                known = ", ".join(catalog.declarations("modalities"))
-                raise ValueError(f"modality {scan.modality!r} is unknown; expected one of {known}")
+        known = catalog.declarations("modalities")
+        for number, scan in enumerate(self.scan, start=1):
+            if scan.modality not in known:
+                raise ValueError(
+                    f"scan[{number}].modality: found {scan.modality!r}; expected one of "
+                    f"{', '.join(known)}"
+                )
         return self
 
 

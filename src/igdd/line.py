@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from igdd.errors import InputError, StudyError
+from igdd.io.bounded import writable
 from igdd.provenance import hashes, sha256_text, versions
 from igdd.results import Results
+from igdd.stages.methods import together
 from igdd.stages.plan import SessionPlan, plan
 from igdd.study import Study, canonical, load_study
 
@@ -62,7 +65,7 @@ def run(
     if not isinstance(study, Study):
         study = load_study(study, tuple(data))
     folder = Path(out) if out is not None else study.path.resolve().parent / "results"
-    folder.mkdir(parents=True, exist_ok=True)
+    writable(folder)
     with _locked(folder), _logged(folder):
         plans = plan(study)
         compute_sessions(plans, study, folder, workers=workers, progress=progress)
@@ -145,15 +148,37 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
         measurements=table,
         findings=compare(table, kinds, study.document.compare),
         panels=tuple(panel for one in sessions for panel in one.panels),
-        methods=tuple(dict.fromkeys(text for one in sessions for text in one.methods)),
+        methods=together(
+            [
+                (f"{one.subject.id} ({one.name})", made.methods)
+                for one, made in zip(plans, sessions, strict=True)
+            ]
+        ),
         provenance={
             "study_sha256": sha256_text(canonical(study.raw)),
             "study": study.raw,
             "inputs": inputs,
             "versions": versions(),
             "kinds": dict(sorted(kinds.items())),
+            "warnings": _warnings(study, kinds),
         },
     )
+
+
+def _warnings(study: Study, kinds: Mapping[str, str]) -> list[str]:
+    """What a reader of the results would miss: regions that no session has, no SUV."""
+    names = {*kinds, *(out.region for out in study.document.exclude if out.region)}
+    patterns = dict.fromkeys(one.name for one in study.document.region if one.source is None)
+    return [
+        f"[[region]] name = {pattern!r} fits no region of any session; "
+        f"there are: {', '.join(sorted(set(kinds) - {'remainder'}))}"
+        for pattern in patterns
+        if not any(fnmatchcase(name, pattern) for name in names)
+    ] + [
+        f"subject {one.id} has no weight: no SUV is given; state subject.weight"
+        for one in study.document.subject
+        if one.weight is None and any(given.activity is not None for given in one.given)
+    ]
 
 
 def write(results: Results, folder: Path) -> None:
@@ -273,6 +298,7 @@ def summary(results: Results) -> Mapping[str, Any]:
         "measurements": len(results.measurements),
         "flagged": int(flagged.sum()),
         "findings": [str(text) for text in results.findings["sentence"]],
+        "warnings": list(results.provenance.get("warnings", ())),
     }
 
 
@@ -287,22 +313,29 @@ def rewrite(folder: Path) -> Path:
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         table = pd.read_parquet(folder / "measurements.parquet")
         findings = pd.read_csv(folder / "findings.csv", keep_default_na=True)
-    except (OSError, ValueError) as error:
+        visits = table[["subject", "session"]].drop_duplicates().sort_values(["subject", "session"])
+        sessions = [
+            stored.load(folder / "sessions" / f"{subject}_{name}")
+            for subject, name in visits.itertuples(index=False)
+        ]
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{folder}: not the results of a finished run ({error}); expected provenance.json, "
-            "measurements.parquet and findings.csv; run the study first"
+            "measurements.parquet, findings.csv and sessions; run the study again"
         ) from error
-    visits = table[["subject", "session"]].drop_duplicates().sort_values(["subject", "session"])
-    sessions = [
-        stored.load(folder / "sessions" / f"{subject}_{name}")
-        for subject, name in visits.itertuples(index=False)
-    ]
     results = Results(
         study=provenance["study"],
         measurements=table,
         findings=findings,
         panels=tuple(panel for one in sessions for panel in one.panels),
-        methods=tuple(dict.fromkeys(text for one in sessions for text in one.methods)),
+        methods=together(
+            [
+                (f"{subject} ({name})", made.methods)
+                for (subject, name), made in zip(
+                    visits.itertuples(index=False), sessions, strict=True
+                )
+            ]
+        ),
         provenance=provenance,
     )
     html, _ = write_report(results, folder)

@@ -349,7 +349,9 @@ class Curves:
             own = np.nan_to_num(self.values[:, time] * self.volume_sd, nan=0.0)
             return np.asarray(noise + np.diag(own**2))
         change = self.modes.values[:, :, time] * self.volume
-        change = change + self.modes.volume * self.values[:, time]
+        # An empty region has no mean, and must not make the others' amounts unknown (0 * NaN).
+        means = np.where(self.volume > 0, self.values[:, time], 0.0)
+        change = change + self.modes.volume * means
         return np.asarray(noise + change.T @ change)
 
     def estimate(self, region: int, time: int) -> Estimate:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Beyond this share of estimates at or below zero, leaving them out would bias the geometric mean.
 NOT_POSITIVE_SHARE = 0.05
+# An upper limit of a coefficient of variation beyond this says only that there is none.
+MOST_CV = 100.0
 
 LOG_METHOD = "ratio of geometric means of the subjects' means, Welch's t on the log scale"
 FIELLER_METHOD = "ratio of arithmetic means of the subjects' means, Fieller's interval, Welch's p"
@@ -285,11 +287,11 @@ def _components(finding: Finding, usable: pd.DataFrame) -> list[Finding]:
 def _cv(variance: tuple[float, float, float]) -> tuple[float, float, float]:
     """Coefficient of variation of a log-normal quantity from its variance on the log scale.
 
-    The upper limit from two or three subjects can exceed every number: then it is infinite.
+    The upper limit from two or three subjects can be beyond all sense: then it is infinite.
     """
     with np.errstate(over="ignore"):
         estimate, low, high = (float(np.sqrt(np.expm1(one))) for one in variance)
-    return estimate, low, high
+    return estimate, low, float("inf") if high > MOST_CV else high
 
 
 def _row(finding: Finding, sentence: str) -> dict[str, Any]:
@@ -308,7 +310,7 @@ COMPARISONS = (
         groups,
         options=(
             Option("on", "text", help="the metric to compare"),
-            Option("between", "texts", help="two arms, the reference first"),
+            Option("between", "arms", help="two arms, the reference first"),
             Option("session", "text", default=None, help="one session; otherwise every session"),
             Option("regions", "regions", default=None, help="by kind or name; otherwise all"),
         ),

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -112,6 +113,19 @@ def _resolve(path: Path | str) -> Path:
 def _reason(error: BaseException) -> str:
     strerror = getattr(error, "strerror", None)
     return str(strerror or error or type(error).__name__)
+
+
+def writable(folder: Path) -> None:
+    """Make a folder for results, its parents too; refused where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot hold results ({error.strerror}); expected a folder that may be "
+            "written; give another --out"
+        ) from error
 
 
 @contextmanager

@@ -32,7 +32,8 @@ METRIC = "ledger_percent_id"
 def ledger(session: Session) -> Iterator[Value]:
     """Share (%) of the activity given in each region, remainder and collected place; the balance.
 
-    `unaccounted` is flagged where it is more than its uncertainty (95 %) can explain.
+    `unaccounted` is flagged where it is more than its uncertainty (95 %) can explain; where no part
+    of the uncertainty is known, nothing is said.
     """
     curves = session.curves if session.recovered is None else session.recovered
     given = administered(session, curves)
@@ -124,9 +125,10 @@ def _balance(
     random = float(covariance.sum()) + sum(part.sd**2 for part in collected.values())
     scaled = float(np.hypot(imaged * curves.scale_cv, total * cv_of(given)))
     unknown = tuple({flag for flags in curves.flags for flag in flags if flag == "noise_unknown"})
+    unknown += ("calibration_sd_unknown",) if curves.scale_cv == 0 else ()
     yield value("total", _estimate(total, random, scaled), "sum of all places", unknown)
     missing = _estimate(100 - total, random, scaled)
-    opens = abs(missing.value) > NORMAL_95 * missing.sd
+    opens = missing.sd > 0 and abs(missing.value) > NORMAL_95 * missing.sd
     own = (*unknown, "unaccounted") if opens else unknown
     yield value("unaccounted", missing, "100 % minus the total", own)
 

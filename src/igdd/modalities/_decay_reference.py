@@ -20,15 +20,15 @@ from igdd.errors import InputError
 from igdd.headers import label
 from igdd.modalities.pet_headers import PetHeaders, required
 
+_PASSED_OVER = "as the series time is absent, after the acquisition or long before administration"
 SENTENCES = {
     "series_time": "SeriesDate and SeriesTime (0008,0021), (0008,0031), not after the earliest "
     "AcquisitionTime (0008,0032)",
-    "ge_scan_datetime": "GE scan_datetime (0009,100D), since the series time is after the "
-    "acquisition or absent",
+    "ge_scan_datetime": f"GE scan_datetime (0009,100D), {_PASSED_OVER}",
     "frame_reference_time": "AcquisitionTime (0008,0032) plus the frame's average time minus "
-    "FrameReferenceTime (0054,1300), since the series time is after the acquisition or absent",
+    f"FrameReferenceTime (0054,1300), {_PASSED_OVER}",
     "frame_start": "AcquisitionTime (0008,0032) minus FrameReferenceTime (0054,1300), which is the "
-    "frame's start here, since the series time is after the acquisition or absent",
+    f"frame's start here, {_PASSED_OVER}",
     "earliest_acquisition": "the earliest AcquisitionTime (0008,0032), the last resort",
 }
 # Clocks in headers are rounded to a second; average times differ between vendors by less.

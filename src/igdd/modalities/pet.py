@@ -141,7 +141,7 @@ def _sentences(found: Conversion, branching_words: str, cross: float) -> str:
     words += [sentence for sentence in found.sentences if sentence]
     if found.alternatives:
         others = ", ".join(
-            f"{name} {100 * (other - 1):+.2f} %"
+            f"{name.replace('_', ' ')} {round(100 * (other - 1), 2) + 0.0:+.2f} %"
             for name, other in sorted(found.alternatives.items())
         )
         words.append(f"Other decay references would change values by: {others}.")

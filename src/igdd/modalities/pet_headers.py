@@ -115,10 +115,12 @@ def pet_headers(headers: Sequence[Dataset]) -> PetHeaders:
         raise InputError("no header was given; expected at least one of a PET series")
     doses = [item(header, DOSE_SEQUENCE) for header in headers]
     stated = [dose for dose in doses if dose is not None]
+    _check_one_clock(headers, stated)
     zone = time_zone(headers[0])
     acquired = [_acquired(header, zone) for header in headers]
     series = clock(headers[0], "SeriesDate", "SeriesTime")
-    administered, administration_tag = _administered(headers[0], doses[0], zone)
+    first_dose = stated[0] if stated else None
+    administered, administration_tag = _administered(headers[0], first_dose, zone)
     ge_scan = private_moment(headers[0], 0x0009, 0x0D, "GEMS_PETD")
     siemens = private_moment(headers[0], 0x0071, 0x22, "SIEMENS")
     known = [one for one in (*acquired, series, ge_scan, administered) if one is not None]
@@ -126,7 +128,7 @@ def pet_headers(headers: Sequence[Dataset]) -> PetHeaders:
     weight, weight_flags = _weight(_same(headers, number, "PatientWeight"))
     dose, dose_flags = _dose(_same(stated, number, "RadionuclideTotalDose"))
     half_life = _half_life(_same(stated, number, "RadionuclideHalfLife"))
-    coded = None if doses[0] is None else item(doses[0], "RadionuclideCodeSequence")
+    coded = None if first_dose is None else item(first_dose, "RadionuclideCodeSequence")
     nuclide, contradicts = identify(coded, half_life)
     facts = PetHeaders(
         origin=origin,
@@ -181,10 +183,10 @@ def dated_administration(facts: PetHeaders) -> tuple[float, tuple[str, ...]]:
             f"{tag} has no date and the half-life is {half_life / 3600:.4g} h; expected "
             f"{label(START_MOMENT)}, since the day is not certain; give subject.given.at in a study"
         )
-    if start > facts.scan_end and half_life < DATED_HALF_LIFE:
-        if undated or facts.moment(start).date() == facts.moment(facts.scan_end).date():
-            start -= DAY
-            flags = ("administered_yesterday",)
+    late = start > facts.scan_end and half_life < DATED_HALF_LIFE
+    if late and (undated or facts.moment(start).date() == facts.moment(facts.scan_end).date()):
+        start -= DAY
+        flags = ("administered_yesterday",)
     before = facts.first_acquisition - start
     too_long = half_life < DATED_HALF_LIFE and before > LONGEST_UPTAKE * half_life
     if start > facts.scan_end or too_long:
@@ -307,6 +309,14 @@ def _half_life(stated: float | None) -> float | None:
     if stated is not None and stated < 0:
         raise InputError(f"{label('RadionuclideHalfLife')} is {stated}; expected seconds above 0")
     return stated or None
+
+
+def _check_one_clock(headers: Sequence[Dataset], doses: Sequence[Dataset]) -> None:
+    """Refuse a series that states two starts or two administrations."""
+    for keyword in ("SeriesDate", "SeriesTime"):
+        _same(headers, text, keyword)
+    for keyword in (START_MOMENT, START_TIME):
+        _same(doses, text, keyword)
 
 
 def _check_clocks(facts: PetHeaders, header: Dataset) -> None:

@@ -20,7 +20,9 @@ from igdd.modalities.pet_headers import PetHeaders, dated_administration, requir
 # The two Philips factors state one thing; more than this is a contradiction to report.
 PHILIPS_TOLERANCE = 0.01
 WEIGHT = "the body weight in kg, not 0"
-DOSE = "the administered activity in Bq, not 0"
+DOSE = (
+    "the administered activity in Bq, not 0, in RadiopharmaceuticalInformationSequence (0054,0016)"
+)
 HALF_LIFE = "the half-life in s, not 0"
 UNUSABLE = {
     "PROPCPS": "values are proportional to count rate by an unknown factor",

@@ -98,12 +98,14 @@ def _findings(view: Overview) -> list[Answer]:
     table = view.results.findings
     if not len(table):
         return []
-    known = table[np.isfinite(table["estimate"].astype(float))]
-    rows = np.arange(len(known))
-    first = known.assign(row=rows, later=rows > 0).sort_values(
+    rows = np.arange(len(table))
+    own = int(np.argmax(table["session"] == view.focus))
+    known = np.isfinite(table["estimate"].astype(float)) | (rows == own)
+    first = table.assign(row=rows, later=rows != own)[known].sort_values(
         ["later", "p_adjusted", "row"], kind="stable", na_position="last"
     )
-    # The study's own first question always, then what stands out after the correction.
+    # The study's own first question always, even where it has no answer; then what stands out
+    # after the correction.
     headline = ~first["later"] | (first["p_adjusted"] < SIGNIFICANT)
     headline &= headline.cumsum() <= HEADLINE_FINDINGS
     found = [
@@ -115,8 +117,8 @@ def _findings(view: Overview) -> list[Answer]:
         for row in first[headline].to_dict("records")
     ]
     rest = first[~headline]
-    if len(rest):
-        tested = rest[np.isfinite(rest["p_adjusted"])]
+    tested = rest[np.isfinite(rest["p_adjusted"])]
+    if len(tested):
         low = int((tested["p_adjusted"] < SIGNIFICANT).sum())
         said = f"{low} have" if low > 1 else "one has" if low else "none has"
         text = f"Of {wording.count(len(tested), 'further comparison')} in the table below, {said} "
@@ -209,8 +211,10 @@ def _lesions(view: Overview) -> list[Answer]:
         _when(view),
         "the lesions reach",
         _by_group(view, view.level, means),
-        f"({wording.count(len(rows), 'lesion')} in "
-        f"{wording.count(rows['subject'].nunique(), 'subject')})",
+    )
+    text = text.removesuffix(".") + (
+        f"; {wording.count(len(rows), 'lesion')} in "
+        f"{wording.count(rows['subject'].nunique(), 'subject')}."
     )
     return [Answer(question="Q1", text=text, flags=flags_of(rows))]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from igdd.flags import FLAGS
-from igdd.report import balance, figures, listings, wording
+from igdd.report import balance, figures, listings, methods, wording
 from igdd.report.answers import QUESTIONS, Answer, answers, finding_sentence
 from igdd.report.chart import Chart
 from igdd.report.listings import Table
@@ -77,7 +77,7 @@ def content(results: Results) -> Content:
     shown = pictures(view)
     sections = [
         *(_question(view, question, shown) for question in QUESTIONS),
-        Section(name="methods", title="Methods", blocks=_methods(results)),
+        Section(name="methods", title="Methods", blocks=_methods(view.results)),
         Section(name="cautions", title="Flags, exclusions, warnings", blocks=_cautions(view)),
         Section(
             name="provenance", title="Provenance", blocks=_provenance(results), folded=True
@@ -136,7 +136,8 @@ def _summary(view: Overview) -> str:
     label = agent.get("label") or {}
     given = [str(agent.get(name)) for name in ("carrier", "drug") if agent.get(name)]
     if label.get("nuclide"):
-        given.append(f"{label['nuclide']} on the {label.get('on', 'label')}")
+        on = label.get("on", "label")
+        given.append(f"{label['nuclide']} {'label' if on == 'label' else f'on the {on}'}")
     sessions = ", ".join(wording.session_name(name) for name in view.sessions[:8])
     lesions = rows[rows["kind"] == "lesion"].drop_duplicates(["subject", "region"])
     organs = rows[(rows["metric"] == view.level) & (rows["kind"] != "lesion")]
@@ -164,10 +165,8 @@ def _first_finding(view: Overview) -> str:
 
 
 def _methods(results: Results) -> tuple[Block, ...]:
-    """The rules that were used, as sentences, each once."""
-    sentences = dict.fromkeys(text.strip() for text in results.methods if text.strip())
-    ended = [text if text[-1] in ".!?" else f"{text}." for text in sentences]
-    return (Text(text=" ".join(ended)),) if ended else ()
+    text = methods.paragraph(results, _version(results))
+    return (Text(text=text),) if text else ()
 
 
 def _cautions(view: Overview) -> tuple[Block, ...]:

@@ -77,7 +77,7 @@ def findings(view: Overview, question: str) -> Table | None:
         return None
     shown = table.head(MOST_FINDINGS)
     metrics = ("metric",) if table["metric"].nunique() > 1 else ()
-    notes = list(dict.fromkeys(text for text in table["method"] if text))
+    notes = [wording.sentence(text) for text in dict.fromkeys(table["method"]) if text]
     gaps = table[~np.isfinite(table["estimate"])].to_dict("records")
     notes += [finding_sentence(row) for row in gaps[:MOST_GAPS]]
     if len(table) > len(shown):

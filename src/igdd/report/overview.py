@@ -20,11 +20,10 @@ from igdd.results import FINDINGS, Results
 if TYPE_CHECKING:
     import pandas as pd
 
-# The first of these that holds a number stands for "how concentrated".
+# The first of these that holds a number stands for "how concentrated"; then ratios, and Bq/mL.
 LEVELS = (
     "percent_id_per_g", "percent_id_per_ml", "percent_id_per_kg", "suvbw", "suvlbm_janma",
     "suvlbm_james128", "suvlbm_morgan120", "suvibw", "suvbsa", "drug_concentration",
-    "concentration",
 )  # fmt: skip
 AMOUNT = "percent_id"
 LEDGER = "ledger_percent_id"
@@ -257,7 +256,9 @@ def _level(rows: pd.DataFrame) -> str:
     others = tuple(
         sorted(name for name in known - {"volume", LEDGER} if not name.endswith(UNCORRECTED))
     )
-    for name in (*LEVELS, *(r for r in ratios if not r.endswith(UNCORRECTED)), *others):
+    # Without a dose, a ratio that was asked for says more than a concentration.
+    plain = (name for name in ratios if not name.endswith(UNCORRECTED))
+    for name in (*LEVELS, *plain, "concentration", *others):
         if name in known:
             return name
     return ""

@@ -7,6 +7,7 @@ of a row share one window, so that subjects can be compared by eye.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,14 +78,16 @@ def pictures(view: Overview) -> tuple[Picture, ...]:
 
 
 def choose(panels: Sequence[Panel], view: Overview, most: int) -> list[Panel]:
-    """The pictures to show: those of one unit, the headline session first, arms in turn.
+    """The pictures to show: those of the most frequent unit, the headline session first, arms in
+    turn.
 
     Where there is room, the other sessions follow, in the same order of subjects.
     """
     if not panels:
         return []
-    first = next((p for p in panels if p.session == view.focus), panels[0])
-    same = [p for p in panels if (p.quantity, p.unit) == (first.quantity, first.unit)]
+    focused = [p for p in panels if p.session == view.focus] or panels
+    usual = Counter((p.quantity, p.unit) for p in focused).most_common(1)[0][0]
+    same = [p for p in panels if (p.quantity, p.unit) == usual]
     arms = dict(zip(view.rows["subject"], view.rows["group"], strict=True))
     turn: dict[str, int] = {}
     ranked = {}
@@ -117,7 +120,7 @@ def _caption(chosen: Sequence[Panel], available: int, view: Overview) -> str:
         )
     if any(panel.outlines for panel in chosen):
         what += " Lines: region outlines."
-    return what + " The patient's right is on the left."
+    return what + " The subject's right is on the left."
 
 
 def _drawn(panels: Sequence[Panel], projection: bool, arms: Mapping[str, str]) -> bytes:

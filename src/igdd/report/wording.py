@@ -71,10 +71,14 @@ def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
     '21.3 %ID (19.8 to 22.8)'
     >>> with_interval(1.6, 1.1, 2.4)
     '1.6 (1.1 to 2.4)'
+    >>> with_interval(1.6, 1.1, float("inf"))
+    '1.60 (1.10 and more)'
     """
     printed_unit = f" {unit}" if unit else ""
     if not math.isfinite(value):
         return "not known"
+    if math.isfinite(low) and high == math.inf:
+        return f"{number(value)}{printed_unit} ({number(low)} and more)"
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{number(value)}{printed_unit} ({INTERVAL_UNKNOWN})"
     half_width = (high - low) / 2

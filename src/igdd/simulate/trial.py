@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from igdd.errors import InputError
+from igdd.io.bounded import writable
 from igdd.simulate import document, kinetics, phantom, scanner, truth, uptake, write
 from igdd.simulate.kinetics import HOUR
 from igdd.types import Frames, Grid, Zero
@@ -158,7 +159,7 @@ def simulate(
     import nibabel  # noqa: F401  # imported once, before the threads
     import pydicom  # noqa: F401
 
-    folder.mkdir(parents=True, exist_ok=True)
+    writable(folder)
     total = trial.patients_per_arm * len(ARMS)
     if progress is not None:
         progress("simulate", 0, total)

@@ -38,6 +38,13 @@ def delineate(image: Image, plan: SessionPlan) -> Regions:
             f"subject {plan.subject.id}, session {plan.name}: no region is drawn; "
             "give scan.regions a label file or [[region]] a rule under `from`"
         )
+    missing = sorted(set(plan.excluded) - set(drawn))
+    if missing:
+        raise StudyError(
+            f"exclude names region {missing[0]!r}, which is not drawn in subject "
+            f"{plan.subject.id}, session {plan.name}; expected one of {', '.join(sorted(drawn))}; "
+            "correct the name, or give exclude.session the one where it is drawn"
+        )
     names = tuple(sorted(set(drawn) - set(plan.excluded)))
     entries = [described(plan.regions, name) for name in names]
     return Regions(
@@ -73,7 +80,10 @@ def _add_file(
     drawn: dict[str, np.ndarray | sparse.csr_matrix],
     flags: dict[str, tuple[str, ...]],
 ) -> None:
-    """Read one region file; a `from = { label = n }` of the study names a label without a name."""
+    """Read one region file; a `from = { label = n }` of the study names a label without a name.
+
+    In a shared field of view, what lies wholly outside the subject's box is another animal's.
+    """
     labels = {
         f"label_{entry.source.label}": entry.name
         for entry in plan.regions
@@ -88,6 +98,9 @@ def _add_file(
         )
     for index, found in enumerate(regions.names):
         name = labels.get(found, found)
+        elsewhere = plan.scan.entry.box is not None and not regions.weights[index].sum() > 0
+        if elsewhere and found not in labels:
+            continue
         if name in drawn:
             raise StudyError(
                 f"{path}: region {name!r} was already drawn by another file; "

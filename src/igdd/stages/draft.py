@@ -194,6 +194,7 @@ def _subject(
     lines += _fact("activity", facts, ('"37 MBq"', "net at administration, or drawn up"))
     lines += commented(
         [
+            'activity_sd = "0.7 MBq"   # of the dose calibrator',
             'residual = "0.4 MBq"   # what stayed in the syringe, if activity is what was drawn up',
             'drug_dose = "2.1 mg"',
         ]

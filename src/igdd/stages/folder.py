@@ -55,6 +55,7 @@ class Entry:
     files     every file of it
     facts     what may be shown
     headers   of a DICOM image series, slice by slice within frame by frame, else ()
+    refers    UIDs of the series that regions were drawn on, where their file says so
     patient, study, frame_of_reference  identifiers of DICOM, never shown, "" if absent
     """
 
@@ -63,6 +64,7 @@ class Entry:
     facts: Mapping[str, Any]
     files: tuple[Path, ...] = ()
     headers: tuple[Dataset, ...] = ()
+    refers: tuple[str, ...] = ()
     patient: str = ""
     study: str = ""
     frame_of_reference: str = ""
@@ -238,7 +240,7 @@ def _drawn(file: Path, kind: str) -> Entry:
     wanted = [
         "Modality", "SeriesDescription", "SeriesInstanceUID", "StudyInstanceUID", "PatientID",
         "FrameOfReferenceUID", "ReferencedFrameOfReferenceSequence", "StructureSetROISequence",
-        "SegmentSequence", "SpecificCharacterSet",
+        "SegmentSequence", "ReferencedSeriesSequence", "SpecificCharacterSet",
     ]  # fmt: skip
     with refusing(file, DRAWN[kind]), Within(io.FileIO(file)) as stream:
         header = dcmread(stream, stop_before_pixels=True, specific_tags=wanted)
@@ -264,10 +266,20 @@ def _drawn(file: Path, kind: str) -> Entry:
             path=file,
             facts=facts,
             files=(file,),
+            refers=_referred(header),
             patient=_text(header, "PatientID"),
             study=_text(header, "StudyInstanceUID"),
             frame_of_reference=frame,
         )
+
+
+def _referred(header: Dataset) -> tuple[str, ...]:
+    """UIDs of the series that a structure set or segmentation says it was drawn on."""
+    series = list(header.get("ReferencedSeriesSequence") or [])
+    for frame in header.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            series += study.get("RTReferencedSeriesSequence") or []
+    return tuple(dict.fromkeys(str(one.get("SeriesInstanceUID", "")) for one in series))
 
 
 def _table(file: Path) -> Entry | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from igdd import catalog
 from igdd.document import RegionEntry, ScanEntry, SubjectEntry
 from igdd.errors import StudyError
 from igdd.facts import Agent, Collected, Declared, Given, Scanner, Subject
@@ -64,6 +65,7 @@ class SessionPlan:
 
 def plan(study: Study) -> tuple[SessionPlan, ...]:
     """One plan for each session that is not excluded, ordered by subject and session."""
+    _check_names(study)
     document = study.document
     entries = {entry.id: entry for entry in document.subject}
     visits: dict[tuple[str, str], list[ScanEntry]] = {}
@@ -80,6 +82,28 @@ def plan(study: Study) -> tuple[SessionPlan, ...]:
     if not plans:
         raise StudyError(f"{study.path}: every scan is excluded; nothing is left to compute")
     return tuple(plans)
+
+
+def _check_names(study: Study) -> None:
+    """Refuse an exclusion of a session, or a comparison of an arm, that the study does not have."""
+    document = study.document
+    for out in document.exclude:
+        sessions = sorted({scan.session for scan in document.scan if scan.subject == out.subject})
+        if out.session not in (None, *sessions):
+            raise StudyError(
+                f"{study.path}: exclude names session {out.session!r} of subject {out.subject}; "
+                f"expected one of {', '.join(sessions) or 'none: it has no scan'}"
+            )
+    arms = sorted({subject.arm for subject in document.subject} - {""})
+    for asked in document.compare:
+        for option in catalog.find("comparisons", asked.method).options:
+            named = getattr(asked, option.name) if option.unit == "arms" else ()
+            unknown = sorted(set(named) - set(arms))
+            if unknown:
+                raise StudyError(
+                    f"{study.path}: compare.{option.name} names arm {unknown[0]!r}; expected one "
+                    f"of {', '.join(arms) or 'none: no [[subject]] has an arm'}"
+                )
 
 
 def _plan_session(
@@ -157,7 +181,8 @@ def _subject(entry: SubjectEntry) -> Subject:
                     f"subject {entry.id}: residual and extravasated activity leave {value:g} Bq; "
                     "expected less than what was drawn up"
                 )
-            net = Estimate(value=value, sd=one.activity_sd, sd_shared=one.activity_sd)
+            sd = np.nan if one.activity_sd is None else one.activity_sd
+            net = Estimate(value=value, sd=sd, sd_shared=sd)
         given.append(Given(at=one.at, activity=net, drug_dose=one.drug_dose))
     return Subject(
         id=entry.id,

@@ -67,7 +67,7 @@ def _counted(plan: SessionPlan, modality: Modality) -> StoredSession:
     return StoredSession(
         measurements=pd.DataFrame(rows, columns=list(COLUMNS)),
         panels=(),
-        methods=tuple(dict.fromkeys(one.method for one in values)),
+        methods=tuple(dict.fromkeys(one.method for one in values if one.metric == "percent_id")),
         kinds=kinds,
         inputs={},
     )

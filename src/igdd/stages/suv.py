@@ -29,7 +29,12 @@ def suv(path: Path, mask: Path | None = None, wanted: str | None = None) -> Mapp
     from igdd.modalities.pet import suv_factor
 
     series = _pet_series(path, wanted)
-    factor = suv_factor(series.headers)
+    try:
+        factor = suv_factor(series.headers)
+    except InputError as error:
+        raise InputError(
+            f"{path}: {error}; a study can declare what the header lacks: igdd new"
+        ) from error
     frames, slices = series.values.shape[3], series.values.shape[2]
     per_slice = np.asarray(factor.per_slice, dtype=float).reshape(frames, slices).T
     flags = {*factor.flags, *series.flags}

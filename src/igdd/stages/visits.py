@@ -223,9 +223,19 @@ def _with_regions(scans: list[Scan], contents: Contents) -> list[Scan]:
     for scan in scans:
         own = [r for r in drawn if scan in said[id(r)]]
         own += [r for r in drawn if not said[id(r)] and near[id(r)] == [scan]]
+        own = _drawn_on(scan, own, used)
         regions, remarks = _disjoint(own, root)
         found.append(replace(scan, regions=tuple(regions), remarks=tuple(remarks)))
     return found
+
+
+def _drawn_on(scan: Scan, own: list[Entry], used: Sequence[Scan]) -> list[Entry]:
+    """Where some of the regions were drawn on this very series, not those drawn on another."""
+    uid = scan.entry.facts.get("uid", "")
+    others = {str(one.entry.facts.get("uid", "")) for one in used} - {uid}
+    if not any(uid in region.refers for region in own):
+        return own
+    return [r for r in own if uid in r.refers or not others.intersection(r.refers)]
 
 
 def _said_to_belong(region: Entry, scan: Scan, root: Path) -> bool:

@@ -91,3 +91,12 @@ def deep_sequence(sop_class: str, depth: int, explicit: bool) -> bytes:
     for inner in reversed(lengths):
         body += tag + struct.pack("<IHHI", inner + 8, 0xFFFE, 0xE000, inner)
     return head + body
+
+
+def mutated(sound: bytes, seed: int, cut: bool) -> bytes:
+    """A sound object with up to eleven bytes behind its preamble changed, or cut short as well."""
+    random = np.random.default_rng(seed)
+    content = bytearray(sound)
+    for place in random.integers(132, len(content), random.integers(1, 12)):
+        content[place] = random.integers(0, 256)
+    return bytes(content[: random.integers(0, len(content))] if cut else content)

@@ -60,6 +60,12 @@ def test_help_takes_at_most_a_third_of_a_second():
     assert min(seconds) <= 0.3  # the target of the design, for a machine that is not busy
 
 
+def test_the_version_is_the_packages():
+    import igdd as package
+
+    assert igdd("--version").stdout == f"igdd {package.__version__}\n"
+
+
 def test_no_command_is_wrong_usage():
     assert igdd("frobnicate").returncode == 2
 

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from pydicom import Dataset, dcmread
 
-from conftest_dicom import FLIP, deep_sequence, grid_of, image_headers, read_headers, tilted
+from conftest_dicom import (
+    FLIP,
+    deep_sequence,
+    grid_of,
+    image_headers,
+    mutated,
+    read_headers,
+    tilted,
+)
 from igdd.errors import InputError
 from igdd.io import rtstruct
 from igdd.io.dicom_object import COVER, ENTRY
@@ -330,12 +338,8 @@ def sound_bytes(tmp_path_factory) -> bytes:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32 - 1), cut=st.booleans())
 def test_mutated_files_raise_nothing_but_our_own_error(sound_bytes, tmp_path, seed: int, cut: bool):
-    random = np.random.default_rng(seed)
-    content = bytearray(sound_bytes)
-    for place in random.integers(132, len(content), random.integers(1, 12)):
-        content[place] = random.integers(0, 256)
     path = tmp_path / "mutated.dcm"
-    path.write_bytes(bytes(content[: random.integers(0, len(content))] if cut else content))
+    path.write_bytes(mutated(sound_bytes, seed, cut))
     try:
         found = rtstruct.read(path, PLAIN)
     except InputError:

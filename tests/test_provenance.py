@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from igdd.errors import InputError
-from igdd.provenance import companions, hashes, sha256, versions
+from igdd.provenance import code, companions, hashes, sha256, versions
 
 
 def test_a_hash_is_that_of_the_bytes(tmp_path):
@@ -46,3 +46,8 @@ def test_a_link_in_a_folder_that_leads_out_is_refused(tmp_path):
 def test_versions_name_igdd_itself():
     assert "igdd" in versions()
     assert "python" in versions()
+
+
+def test_the_code_has_one_hash():
+    assert len(code()) == 64
+    assert code() == code()

@@ -21,8 +21,6 @@ from igdd.errors import FitError, IgddError, InputError, MissingExtra
 
 app = typer.Typer(
     name="igdd",
-    help="Image-guided drug delivery: from the scanner's files to the answer, with an uncertainty "
-    "on every number. Research use; not a medical device.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -39,6 +37,27 @@ Open = Annotated[bool, typer.Option("--open", help="Open the report in the brows
 
 INTERRUPTED = 130  # how typer ends after Ctrl-C
 SLOW = 2.0  # seconds before a progress bar appears
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from igdd import __version__
+
+        typer.echo(f"igdd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Image-guided drug delivery: from the scanner's files to the answer, with an uncertainty on
+    every number. Research use; not a medical device."""
 
 
 @app.command()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from igdd.errors import InputError, StudyError
 from igdd.io.bounded import writable
-from igdd.provenance import hashes, sha256_text, versions
+from igdd.provenance import code, hashes, sha256_text, versions
 from igdd.results import Results
 from igdd.stages.methods import together
 from igdd.stages.plan import SessionPlan, plan
@@ -96,7 +96,7 @@ def compute_sessions(
     todo = []
     for one in plans:
         inputs = hashes(one.paths, study.roots)
-        key = sha256_text(one.document + canonical(inputs) + canonical(versions()))
+        key = sha256_text(one.document + canonical(inputs) + canonical(versions()) + code())
         if stored.stored_key(store / one.folder) != key:
             todo.append((one, key, inputs))
     done = len(plans) - len(todo)

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def sha256(path: Path) -> str:
 def sha256_text(text: str) -> str:
     """SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+@cache
+def code() -> str:
+    """SHA-256 of igdd's own source: a stored session must not outlive the code that made it."""
+    folder = Path(__file__).parent
+    files = sorted(item for item in folder.rglob("*") if item.suffix in (".py", ".csv"))
+    return sha256_text(
+        "".join(f"{item.relative_to(folder).as_posix()} {sha256(item)}" for item in files)
+    )
 
 
 def versions() -> dict[str, str]:

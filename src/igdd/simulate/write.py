@@ -8,8 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from igdd.errors import InputError
+from igdd.io import bids
 from igdd.io.dicom_pet_writer import PetFacts, write_pet
 from igdd.io.outlines import Outline, traced
 from igdd.io.rtstruct import write_rtstruct
@@ -103,7 +103,7 @@ def write_bids(
     slope = float(np.float32(np.abs(image).max() / 32767 * (1 + 1e-6)))
     samples = np.rint(image.astype(np.float64) / slope).astype("<i2")
     write_nifti(folder / f"{name}.nii.gz", samples, grid, slope)
-    write_json(folder / f"{name}.json", sidecar(record, timing))
+    bids.write_json(folder / f"{name}.json", sidecar(record, timing))
     begun = record.at + timedelta(seconds=float(timing.start[0]))
     write_table(
         folder / f"{stem}/sub-{record.id}_ses-{session}_scans.tsv",
@@ -121,8 +121,7 @@ def write_labels(
         f"derivatives/regions/sub-{record.id}/ses-{session}/pet/"
         f"sub-{record.id}_ses-{session}_trc-89Zr_desc-drawn_dseg"
     )
-    write_nifti(folder / f"{name}.nii.gz", labels, grid)
-    write_table(folder / f"{name}.tsv", ("index", "name"), list(enumerate(names, start=1)))
+    bids.write_label_map(folder / f"{name}.nii.gz", labels, grid, dict(enumerate(names, start=1)))
     return f"{name}.nii.gz"
 
 
@@ -253,12 +252,6 @@ def sidecar(record: Record, timing: Frames) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """A JSON file, keys in the order given."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table with a header: tabs for .tsv, commas otherwise."""
     text = io.StringIO()
@@ -272,30 +265,25 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 def write_dataset(folder: Path, records: Sequence[Record]) -> None:
     """What makes the folder a BIDS data set: its description, participants and README."""
-    common = {"BIDSVersion": "1.10.0", "License": "CC0"}
-    write_json(
-        folder / "dataset_description.json",
-        {"Name": "Virtual 89Zr-liposome trial", "DatasetType": "raw", **common},
+    bids.write_dataset_description(folder, "Virtual 89Zr-liposome trial")
+    bids.write_dataset_description(
+        folder / "derivatives/regions",
+        "Regions drawn in the virtual 89Zr-liposome trial",
+        derivative=True,
+        generated_by=[{"Name": "igdd", "Description": "simulated reader"}],
     )
-    write_json(
-        folder / "derivatives/regions/dataset_description.json",
-        {
-            "Name": "Regions drawn in the virtual 89Zr-liposome trial",
-            "DatasetType": "derivative",
-            **common,
-            "GeneratedBy": [{"Name": "igdd", "Description": "simulated reader"}],
-        },
-    )
-    write_table(
-        folder / "participants.tsv",
-        ("participant_id", "arm", "sex", "weight", "height"),
+    bids.write_participants(
+        folder,
         [
-            (f"sub-{r.id}", r.arm, r.sex, f"{r.weight / 1000:g}", f"{r.height / 10:g}")
+            {
+                "participant_id": f"sub-{r.id}",
+                "arm": r.arm,
+                "sex": r.sex,
+                "weight": f"{r.weight / 1000:g}",
+                "height": f"{r.height / 10:g}",
+            }
             for r in records
         ],
-    )
-    write_json(
-        folder / "participants.json",
         {
             "arm": {"Description": "plain or targeted liposome"},
             "sex": {"Description": "sex", "Levels": {"F": "female", "M": "male"}},

@@ -180,12 +180,9 @@ def test_a_stable_nuclide_needs_no_correction():
     assert_allclose(decay.decay_factor("Pb-207", [0.0, 5.0], [1.0, 9.0]), 1.0, rtol=0)
 
 
-def test_correcting_twice_is_refused_or_does_nothing():
+def test_correcting_twice_does_nothing():
     same = decay.correction("F-18", [0.0], [60.0], found=0.0, wanted=0.0)
     assert same.tolist() == [1.0]
-    decay.require_uncorrected(None, "scan")
-    with pytest.raises(InputError, match="twice"):
-        decay.require_uncorrected(0.0, "scan")
 
 
 def test_a_half_life_that_differs_by_more_than_a_thousandth_is_reported():

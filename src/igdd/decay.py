@@ -246,15 +246,6 @@ def correction(
     return np.full(start.shape, activity(1.0, half_life, wanted - found))
 
 
-def require_uncorrected(corrected_to: float | None, where: str) -> None:
-    """Refuse values that are corrected for decay where frame means are needed."""
-    if corrected_to is not None:
-        raise InputError(
-            f"{where}: values are already corrected for decay, to {corrected_to:g} s; "
-            "expected means over each frame; correcting twice is an error"
-        )
-
-
 def chain(parent: str | Nuclide) -> tuple[Nuclide, ...]:
     """The radioactive members of a chain, each after all of its sources; stable ends left out."""
     known = table()

@@ -41,13 +41,19 @@ class Option:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a model: display unit, bounds in that unit, OSIPI CAPLEX code."""
+    """A parameter of a model: display unit, bounds in that unit, OSIPI CAPLEX code.
+
+    start   values in the display unit from which a fit starts; all combinations are tried
+    held    value in the display unit at which it stays unless the user frees it, or None
+    """
 
     name: str
     unit: str
     bounds: tuple[float, float] = (0.0, float("inf"))
     code: str = ""
     help: str = ""
+    start: tuple[float, ...] = ()
+    held: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +95,20 @@ class Modality:
 
 @dataclass(frozen=True)
 class Model:
-    """A kinetic model: `predict(parameters, times, input)` in s and 1/s."""
+    """A kinetic model, in s, 1/s and the curves' own unit.
+
+    predict     predict(parameters (n, p), protocol) -> curves (n, t)
+    parameters  the p fitted ones; "delay" is one of them where the model has it
+    needs       roles of the inputs (`igdd.kinetics.ROLES`)
+    derived     macro-parameters and derive(parameters (n, p)) -> (n, d); they get their standard
+                errors from the fitted ones' covariance
+    prepare     prepare(protocol) -> solver(curves (n, t), sd) -> Solution: a closed form or a
+                search, done for many curves at once; None: only predict is known, and regions are
+                fitted from the parameters' `start`
+    closed      whether that solution is final; else regions are refined on `predict`
+    voxelwise   whether maps of it can be made (needs `prepare`)
+    family      "tissue", "reference", "contrast", "clearance", ...: where the docs list it
+    """
 
     name: str
     predict: Callable[..., Any]
@@ -97,9 +116,21 @@ class Model:
     needs: tuple[str, ...] = ()
     help: str = ""
     reference: str = ""
+    derived: tuple[Parameter, ...] = ()
+    derive: Callable[..., Any] | None = None
+    prepare: Callable[..., Any] | None = None
+    closed: bool = False
+    voxelwise: bool = False
+    family: str = "tissue"
+    options: tuple[Option, ...] = ()
+    version: int = 1
 
     def __post_init__(self) -> None:
         _check_name("model", self.name)
+        if self.voxelwise and self.prepare is None:
+            raise InputError(f"model {self.name!r} is voxelwise but has no prepare")
+        if bool(self.derived) != (self.derive is not None):
+            raise InputError(f"model {self.name!r}: derived and derive come together")
 
 
 @dataclass(frozen=True)

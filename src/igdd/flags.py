@@ -16,11 +16,15 @@ FLAGS: dict[str, str] = {
     "before was taken (half-life under 11.5 h).",
     "arithmetic_means": "More than 5 % of the estimates are at or below zero: arithmetic means "
     "were compared by Fieller's interval, not geometric means.",
+    "at_bound": "A fitted parameter lies at the bound of what is possible; its standard error is "
+    "not meaningful.",
     "branching_unknown": "Nobody said whether the positron branching ratio was applied.",
     "calibration_sd_unknown": "No uncertainty of the scanner's calibration was declared; it is not "
     "in the interval.",
     "contour_gap": "The region's outlines skip planes; nothing was filled in between them.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
+    "decay_state_assumed": "Nothing says whether blood is corrected for decay; the image's state "
+    "was taken.",
     "dose_differs": "The file's dose and the study's net activity differ by more than 10 %; the "
     "study's was used.",
     "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq: some scanners write so.",
@@ -36,6 +40,7 @@ FLAGS: dict[str, str] = {
     "half_life_differs": "The header's half-life differs from ICRP-107 by more than 0.1 %; the "
     "header's was used.",
     "header_warning": "The reading library warned about this file; see the run log.",
+    "input_extended": "The input ends within the last frame; it was carried on at its last value.",
     "interval_unbounded": "The reference arm's mean cannot be told from zero: the ratio's interval "
     "has no bounds.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
@@ -44,7 +49,11 @@ FLAGS: dict[str, str] = {
     "noise_unknown": "No replicate frames and no declared noise model: image noise is not in the "
     "uncertainty.",
     "not_attenuation_corrected": "Values are not corrected for attenuation; the study declares it.",
+    "not_converged": "The fit stopped before its sum of squares had settled; the parameters are "
+    "its last.",
     "not_estimable": "Too little was left to estimate this finding; its sentence says what lacks.",
+    "not_fitted": "The curve could not be fitted (too few frames, no signal, or a value missing); "
+    "NaN.",
     "nuclide_code_differs": "The radionuclide code contradicts its meaning or half-life; the "
     "half-life decides.",
     "overlap_counted_once": "Regions overlap: the ledger counts the shared part once, in the "
@@ -52,8 +61,12 @@ FLAGS: dict[str, str] = {
     "partly_outside": "Part of the region lies outside the image.",
     "philips_factors_differ": "The SUV and activity scale factors of the header differ by more "
     "than 1 %.",
+    "poorly_identified": "The data do not determine this parameter: other values fit about as "
+    "well.",
     "psf_unknown": "No point spread was declared; values are not corrected for partial volume.",
     "resampled": "The region was drawn on another grid and brought to the image's by overlap.",
+    "residual_runs": "The residuals keep one sign for long runs: the model does not follow the "
+    "curve.",
     "series_time_unchecked": "The decay reference is the series time, and no acquisition time is "
     "there to check it by.",
     "sex_other": "Sex is neither M nor F: the mean of both formulas was used.",

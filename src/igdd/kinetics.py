@@ -1,0 +1,205 @@
+"""What passes between inputs, fit and map: input curves, the protocol of a fit, what a fit gives.
+
+Times are in s, rates in 1/s. A model's `predict` sees nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Any, Literal
+
+import numpy as np
+
+from igdd.errors import InputError
+from igdd.types import Frames, freeze
+
+COMPARTMENTS = ("plasma", "blood", "tissue")
+SUBSTANCES = ("parent", "total", "carrier", "contrast")
+# What a model's tissue can see, by role: exchanging plasma, blood in the vessels, portal venous
+# plasma, a reference tissue.
+ROLES = ("plasma", "blood", "portal", "reference")
+INTEGRATIONS = ("exact", "instant", "trapezium")
+
+Integration = Literal["exact", "instant", "trapezium"]
+
+
+class Status(IntFlag):
+    """What is to be said of one fitted curve; each bit is the flag of the same name."""
+
+    NOT_FITTED = 1
+    NOT_CONVERGED = 2
+    AT_BOUND = 4
+    POORLY_IDENTIFIED = 8
+    RESIDUAL_RUNS = 16
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Names of the flags in `igdd.flags.FLAGS`.
+
+        >>> (Status.AT_BOUND | Status.RESIDUAL_RUNS).flags
+        ('at_bound', 'residual_runs')
+        """
+        return tuple(str(bit.name).lower() for bit in Status if bit in self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputCurve:
+    """A concentration that a tissue sees: straight between its knots, zero before the first.
+
+    time         (n,) s after the frames' zero, ascending
+    values       (n,) in `unit`
+    compartment  plasma, blood (whole blood) or tissue (a reference region)
+    substance    parent (the unchanged agent), total, carrier or contrast
+    """
+
+    time: np.ndarray
+    values: np.ndarray
+    compartment: str
+    substance: str
+    unit: str
+    source: str = ""
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        where = self.source or "input"
+        for name in ("time", "values"):
+            object.__setattr__(self, name, np.array(getattr(self, name), dtype=float))
+        if self.time.ndim != 1 or self.time.shape != self.values.shape or self.time.size < 2:
+            raise InputError(
+                f"{where}: {self.time.size} times and {self.values.size} values; "
+                "expected two or more of each"
+            )
+        if not (np.isfinite(self.time).all() and np.isfinite(self.values).all()):
+            raise InputError(f"{where}: a time or a value is not finite; expected numbers")
+        if not (np.diff(self.time) > 0).all():
+            first = int(np.argmin(np.diff(self.time) > 0))
+            raise InputError(
+                f"{where}: sample {first + 2} at {self.time[first + 1]:g} s is not after the one "
+                f"at {self.time[first]:g} s; expected ascending times"
+            )
+        for name, known in (("compartment", COMPARTMENTS), ("substance", SUBSTANCES)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{where}: {name} {getattr(self, name)!r}; expected one of {', '.join(known)}"
+                )
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Protocol:
+    """What a fit knows beside the curves: frames, inputs, what is held, how frames are integrated.
+
+    inputs       role (`ROLES`) -> curve in the unit of the tissue's curves
+    integration  "exact": each frame is the mean over its length; "instant": the exact convolution
+                 at the frame's middle; "trapezium": the trapezoidal recursion of older software,
+                 over the samples at the frames' middles
+    held         parameter -> value in SI units at which it is held, not fitted
+    options      the model's own options in SI units
+    """
+
+    frames: Frames
+    inputs: Mapping[str, InputCurve] = field(default_factory=dict)
+    integration: Integration = "exact"
+    held: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.integration not in INTEGRATIONS:
+            raise InputError(
+                f"integration is {self.integration!r}; expected one of {', '.join(INTEGRATIONS)}"
+            )
+        for role in self.inputs:
+            if role not in ROLES:
+                raise InputError(f"input {role!r}; expected one of {', '.join(ROLES)}")
+
+    def input(self, role: str) -> InputCurve:
+        """The input of a role; a missing one raises InputError."""
+        if role not in self.inputs:
+            raise InputError(
+                f"the model needs the input {role!r}; there is {', '.join(self.inputs) or 'none'}"
+            )
+        return self.inputs[role]
+
+    def convolve(self, role: str, rate: np.ndarray, delay: np.ndarray | float = 0.0) -> np.ndarray:
+        """Input convolved with exp(-rate t) over the frames, (n, t), for rates (n,) in 1/s.
+
+        `delay` (n,) in s: how much later than the input's own clock the tissue sees it.
+        A rate of 0 gives the running integral of the input.
+        """
+        from igdd.kernels.convolve import convolve
+
+        curve = self.input(role)
+        return convolve(curve.time, curve.values, self._window, np.atleast_1d(rate), delay)
+
+    def mean(self, role: str, delay: np.ndarray | float = 0.0) -> np.ndarray:
+        """The input itself over the frames, (n, t) for delays (n,) in s."""
+        from igdd.kernels.convolve import sample
+
+        curve = self.input(role)
+        return sample(curve.time, curve.values, self._window, delay)
+
+    @property
+    def _window(self) -> tuple[np.ndarray, np.ndarray, str]:
+        return self.frames.start, self.frames.end, self.integration
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """Fitted parameters of n curves, in SI units.
+
+    parameters  (n, p), NaN where a curve could not be fitted
+    covariance  (n, p, p) of the estimates, NaN where it is not known, 0 for a held parameter
+    predicted   (n, t), NaN in frames that the fit did not use, or None where nobody asked
+    status      (n,) bits of `Status`
+    notes       what was chosen for all curves alike: t*, delay
+    """
+
+    parameters: np.ndarray
+    covariance: np.ndarray
+    status: np.ndarray
+    predicted: np.ndarray | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count, size = self.parameters.shape
+        if self.covariance.shape != (count, size, size) or self.status.shape != (count,):
+            raise InputError(
+                f"a solution of {count} curves and {size} parameters has covariance "
+                f"{self.covariance.shape} and status {self.status.shape}"
+            )
+        freeze(self)
+
+
+# Solves curves (n, t) with standard deviations (t,), (n, t) or None (equal and unknown).
+Solver = Callable[[np.ndarray, np.ndarray | None], Solution]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """A model fitted to the curves of named regions, its fitted and derived parameters together.
+
+    parameters  names (p,), with their `units` (SI) and `display` units
+    values      (n, p); covariance (n, p, p)
+    predicted   (n, t), NaN in frames that were not used
+    sd          (n, t) standard deviations that weighted the fit, or None: all frames alike
+    aicc        (n,) NaN where n - k - 1 < 1
+    flags       one tuple for each region
+    notes       one mapping for each region: t*, chosen by rule or given
+    """
+
+    model: str
+    names: tuple[str, ...]
+    parameters: tuple[str, ...]
+    display: tuple[str, ...]
+    values: np.ndarray
+    covariance: np.ndarray
+    predicted: np.ndarray
+    aicc: np.ndarray
+    flags: tuple[tuple[str, ...], ...]
+    sd: np.ndarray | None = None
+    notes: tuple[Mapping[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self)

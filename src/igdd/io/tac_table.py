@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +21,21 @@ from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
 from igdd.types import Curves, Frames, Zero
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 STARTS = ("frame_start", "start", "starttime", "start_time")
 ENDS = ("frame_end", "end", "endtime", "end_time")
 DURATIONS = ("frame_duration", "duration")
 # Columns that say nothing about a region.
 MIDDLES = ("frame_mid", "mid", "times", "weights", "frame")
 SUFFIXES = (*tables.SEPARATORS, *tables.WORKBOOKS, ".tac")
+# Unit inside -> the quantity of curves whose stated unit converts to it.
+QUANTITIES = {
+    "Bq/mL": "activity_concentration",
+    "mol/mL": "amount_concentration",
+    "g/mL": "mass_concentration",
+    "1/s": "relaxation_rate",
+    "[hnsf'U]": "attenuation",
+    "1": "relative",
+}
 # Clocks of frames are kept to the millisecond, and some tables round to 0.1 s.
 OVERLAP = 0.1
 
@@ -57,7 +63,9 @@ def read(
     time_unit: str | None = None,
     zero: Zero | None = None,
 ) -> Curves:
-    """Curves in Bq/mL over frames in s, one region per column; volume and noise are not known.
+    """Curves over frames in s, one region per column; volume and noise are not known.
+
+    Activity comes in Bq/mL, contrast in mol/mL; all columns are of one quantity (`QUANTITIES`).
 
     unit, time_unit  of the stored numbers, where the file does not say or says wrongly
     zero             what the times count from; by default the scan's start, the weaker claim
@@ -79,7 +87,14 @@ def read(
     regions = [str(name) for name in table.columns if name not in times]
     if not regions:
         raise InputError(f"{path}: has no column beside the times; expected one per region")
-    values = np.stack([_region(table, name, stop, facts, unit, path) for name in regions])
+    stated = {name: _unit(name, stop, facts, unit, path) for name in regions}
+    inside = _inside(stated, path)
+    values = np.stack(
+        [
+            tables.numbers(table, name, str(path), units.factor(stated[name], inside))
+            for name in regions
+        ]
+    )
     count = len(regions)
     return Curves(
         values=values,
@@ -89,9 +104,9 @@ def read(
         names=tuple(_name(region) for region in regions),
         kinds=("organ",) * count,
         frames=Frames(start=begun, duration=duration, zero=zero or Zero(kind="scan_start")),
-        quantity="activity_concentration",
-        unit="Bq/mL",
-        analyte="label",
+        quantity=QUANTITIES[inside],
+        unit=inside,
+        analyte="label" if inside == "Bq/mL" else "contrast",
         flags=(("noise_unknown",),) * count,
         source=f"time-activity curves of {path.name}, with {len(files)} JSON",
     )
@@ -147,27 +162,45 @@ def _time_factor(
     return units.factor(unit, "s")
 
 
-def _region(
-    table: pd.DataFrame,
-    name: str,
-    stop: str,
-    facts: Mapping[str, Any],
-    given: str | None,
-    path: Path,
-) -> np.ndarray:
+def _unit(name: str, stop: str, facts: Mapping[str, Any], given: str | None, path: Path) -> str:
+    """The unit of a region's column, as the caller, its header or the JSON states it."""
     # PMOD writes the concentration's unit behind "end"
-    stated = (_bracket(name, "Bq/mL"), _described(facts, name), _bracket(stop, "Bq/mL"))
-    unit = given or next((one for one in (*stated, facts.get("Units")) if one), None)
+    bracket = next((b for wished in QUANTITIES if (b := _bracket(name, wished))), None)
+    after_end = _bracket(stop, "Bq/mL")
+    stated = (bracket, _described(facts, name), after_end, facts.get("Units"))
+    unit = given or next((one for one in stated if one), None)
     if unit is None:
         raise UnitsError(
             f"{path}: nothing says in which unit {name!r} is; expected a header such as "
             f"'{name}[kBq/mL]', a JSON with \"Units\": \"Bq/mL\", or unit='kBq/mL'"
         )
+    return str(unit)
+
+
+def _inside(stated: Mapping[str, str], path: Path) -> str:
+    """The one unit inside to which all columns convert."""
+    first, unit = next(iter(stated.items()))
+    inside = next((one for one in QUANTITIES if _converts(unit, one)), None)
+    if inside is None:
+        raise UnitsError(
+            f"{path}: column {first!r} is in {unit!r}; expected a unit of "
+            f"{', '.join(name.replace('_', ' ') for name in QUANTITIES.values())}, such as kBq/mL"
+        )
+    for name, other in stated.items():
+        if not _converts(other, inside):
+            raise UnitsError(
+                f"{path}: column {name!r} is in {other!r} but {first!r} in {unit!r}; expected "
+                "columns of one quantity"
+            )
+    return inside
+
+
+def _converts(unit: str, wished: str) -> bool:
     try:
-        factor = units.factor(unit, "Bq/mL")
-    except UnitsError as error:
-        raise UnitsError(f"{path}: column {name!r}: {error}") from error
-    return tables.numbers(table, name, str(path), factor)
+        units.factor(unit, wished)
+    except UnitsError:
+        return False
+    return True
 
 
 def _check_frames(start: np.ndarray, duration: np.ndarray, path: Path) -> None:

@@ -94,6 +94,36 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class FittedCurves:
+    """A model's fit to show: the curves of one session, what the model makes of them, its input.
+
+    values, predicted  (region, time); predicted is NaN in frames that the fit did not use
+    time               (time,) frames' middles in s
+    input_time, input_values  the exchanging input in the curves' unit, thinned for showing
+    aicc               (region,)
+    notes              one for each region: what was chosen, such as t_star, in s
+    """
+
+    subject: str
+    session: str
+    model: str
+    regions: tuple[str, ...]
+    parameters: tuple[str, ...]
+    time: np.ndarray
+    values: np.ndarray
+    predicted: np.ndarray
+    input_time: np.ndarray
+    input_values: np.ndarray
+    aicc: np.ndarray
+    unit: str
+    quantity: str
+    notes: tuple[Mapping[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
     """All that the report, the writers and the web app read, and nothing else.
 
@@ -101,6 +131,7 @@ class Results:
     measurements  the tidy table: columns `COLUMNS`, one row per `KEY`
     findings      columns `FINDINGS`
     panels        pictures to show
+    fits          curves with the models fitted to them
     methods       sentences ready for a methods section, one per rule used
     provenance    inputs with SHA-256, versions, seed
     """
@@ -109,5 +140,6 @@ class Results:
     measurements: pd.DataFrame
     findings: pd.DataFrame
     panels: tuple[Panel, ...] = ()
+    fits: tuple[FittedCurves, ...] = ()
     methods: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The study: one strict TOML file that says what was given, scanned and asked.
 
-`schema` counts the core keys of the document (`igdd.document`); code migrates an old document.
+`schema` counts the core keys of the document (`igdd.entries`); code migrates an old document.
 Every fault is told at once: the key, what was found, what was expected.
 """
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from igdd import catalog, units
-from igdd.document import RegionEntry, Source
+from igdd.entries import RegionEntry, Source
 from igdd.errors import StudyError
 from igdd.kernels import shapes
 from igdd.stages.plan import SessionPlan, described

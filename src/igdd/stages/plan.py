@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from igdd import catalog
-from igdd.document import RegionEntry, ScanEntry, SubjectEntry
+from igdd.entries import InputsEntry, RegionEntry, ScanEntry, SubjectEntry
 from igdd.errors import StudyError
 from igdd.facts import Agent, Collected, Declared, Given, Scanner, Subject
 from igdd.study import Study, canonical
@@ -36,6 +36,14 @@ class ScanPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputsPlan:
+    """What a session's tissue sees, with the paths of its blood tables resolved."""
+
+    entry: InputsEntry
+    blood: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionPlan:
     """All that one session needs; `scan` is the one measured, `anatomy` the one shown beneath."""
 
@@ -49,6 +57,9 @@ class SessionPlan:
     excluded: tuple[str, ...]
     collected: tuple[Collected, ...]
     measure: tuple[Mapping[str, Any], ...]
+    inputs: InputsPlan | None = None
+    fit: tuple[Mapping[str, Any], ...] = ()
+    map: tuple[Mapping[str, Any], ...] = ()
     document: str
 
     @property
@@ -60,7 +71,8 @@ class SessionPlan:
     def paths(self) -> tuple[Path, ...]:
         """Every file and folder that the session reads."""
         anatomy = () if self.anatomy is None else (self.anatomy.path,)
-        return (self.scan.path, *self.scan.regions, *anatomy)
+        blood = () if self.inputs is None else self.inputs.blood
+        return (self.scan.path, *self.scan.regions, *anatomy, *blood)
 
 
 def plan(study: Study) -> tuple[SessionPlan, ...]:
@@ -140,6 +152,7 @@ def _plan_session(
         "excluded": list(excluded),
         "measure": study.raw["measure"],
     }
+    raw |= {key: study.raw[key] for key in ("inputs", "fit", "map") if key in study.raw}
     return SessionPlan(
         subject=_subject(entry),
         name=session,
@@ -156,8 +169,40 @@ def _plan_session(
             for one in entry.collected
         ),
         measure=tuple(asked.model_dump() for asked in document.measure),
+        inputs=_plan_inputs(study, entry.id, session),
+        fit=tuple(asked.model_dump() for asked in document.fit),
+        map=tuple(asked.model_dump() for asked in document.map),
         document=canonical(raw),
     )
+
+
+def _plan_inputs(study: Study, subject: str, session: str) -> InputsPlan | None:
+    """The `[[inputs]]` that fits a session best: of its own, of its subject, of every session."""
+    document = study.document
+    fitting = [
+        one
+        for one in document.inputs
+        if one.subject in (None, subject) and one.session in (None, session)
+    ]
+    if not fitting:
+        wanting = [one.model for one in (*document.fit, *document.map) if _needs(one.model)]
+        if wanting:
+            raise StudyError(
+                f"{study.path}: model {wanting[0]} needs an input, but no [[inputs]] fits subject "
+                f"{subject}, session {session}; expected one with blood, region, population or "
+                "reference"
+            )
+        return None
+    best = max(fitting, key=lambda one: (one.subject is not None) + (one.session is not None))
+    return InputsPlan(
+        entry=best,
+        blood=tuple(study.resolve(path, "inputs.blood") for path in best.blood_paths),
+    )
+
+
+def _needs(model: str) -> tuple[str, ...]:
+    needs: tuple[str, ...] = catalog.find("models", model).needs
+    return needs
 
 
 def _plan_scan(study: Study, scan: ScanEntry) -> ScanPlan:

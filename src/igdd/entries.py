@@ -1,0 +1,306 @@
+"""The tables of the study document: what each may hold, in which unit, and what it means.
+
+Unknown keys are refused and units stand in the text ("37 MBq").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core import core_schema
+
+from igdd import decay, units
+from igdd.errors import InputError, UnitsError
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A number that the document spells with its unit; the model holds it in `unit`."""
+
+    unit: str
+    above: float | None = None
+
+    def read(self, text: Any) -> float:
+        """The number in this unit; ValueError says what was found and expected."""
+        if not isinstance(text, str):
+            raise ValueError(f"found {text!r}; expected text with a unit, such as '1 {self.unit}'")
+        try:
+            value = units.read(text, self.unit)
+        except UnitsError as error:
+            raise ValueError(f"found {error}") from error
+        if self.above is not None and not value > self.above:
+            raise ValueError(f"found {text!r}; expected more than {self.above:g} {self.unit}")
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "description": f"a quantity that converts to {self.unit}"}
+
+
+Time = Annotated[float, Unit("s")]
+Duration = Annotated[float, Unit("s", above=0.0)]
+Length = Annotated[float, Unit("mm")]
+Size = Annotated[float, Unit("mm", above=0.0)]
+Mass = Annotated[float, Unit("g", above=0.0)]
+Activity = Annotated[float, Unit("Bq")]
+DrawnUp = Annotated[float, Unit("Bq", above=0.0)]
+Density = Annotated[float, Unit("g/mL", above=0.0)]
+Point = Annotated[tuple[float, float, float], Field(description="x, y, z in mm, RAS+")]
+
+
+class Entry(BaseModel):
+    """A table of the document: unknown keys are refused, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, strict=False)
+
+
+class Label(Entry):
+    """The radioactive (or other) label, and the analyte that it sits on."""
+
+    nuclide: str
+    on: Literal["carrier", "drug", "label"]
+    half_life: Duration | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Label:
+        if self.half_life is None:
+            try:
+                decay.nuclide(self.nuclide)
+            except InputError as error:
+                raise ValueError(f"found {error}; or give half_life") from error
+        return self
+
+
+class AgentEntry(Entry):
+    """What was given."""
+
+    carrier: str = ""
+    drug: str = ""
+    label: Label | None = None
+
+
+class CrossCalibration(Entry):
+    """Factor from scanner to dose calibrator, and its standard deviation."""
+
+    factor: float = Field(default=1.0, gt=0)
+    sd: float = Field(default=0.0, ge=0)
+
+
+class Noise(Entry):
+    """A uniform region whose voxel scatter gives the noise, and the noise's correlation FWHM."""
+
+    region: str
+    correlation: Size
+
+
+class ScannerEntry(Entry):
+    """What is known of the scanner."""
+
+    cross_calibration: CrossCalibration = CrossCalibration()
+    psf: Size | None = None
+    psf_sd: Length = 0.0
+    noise: Noise | None = None
+    boundary_sd: Length = 0.0
+
+
+class GivenEntry(Entry):
+    """One administration; `activity`, `residual` and `extravasated` are at the time `at`.
+
+    `drug_dose` is the mass that went with the net activity.
+    """
+
+    at: datetime | None = None
+    activity: DrawnUp | None = None
+    activity_sd: Activity | None = None
+    residual: Activity = 0.0
+    extravasated: Activity = 0.0
+    drug_dose: Mass | None = None
+
+
+class CollectedEntry(Entry):
+    """What left the body, complete at `until` after administration, corrected to administration."""
+
+    place: str
+    until: Time
+    activity: Activity
+    sd: Activity
+
+
+class SubjectEntry(Entry):
+    """A patient or an animal."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)
+    arm: str = ""
+    weight: Mass | None = None
+    height: Size | None = None
+    sex: Literal["M", "F", "O"] | None = None
+    species: str = ""
+    given: tuple[GivenEntry, ...] = ()
+    collected: tuple[CollectedEntry, ...] = ()
+
+
+class DeclaredEntry(Entry):
+    """Facts of a scan that its files do not state, or state wrongly."""
+
+    unit: Literal["Bq/mL", "kBq/mL", "MBq/mL"] | None = None
+    corrected_to: Literal["administration", "scan_start", "none"] | None = None
+    start: datetime | None = None
+    duration: Duration | None = None
+    attenuation_corrected: bool | None = None
+    branching_applied: bool | None = None
+
+
+class ScanEntry(Entry):
+    """One series of one subject, and where its regions are drawn."""
+
+    subject: str
+    session: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)
+    modality: str
+    path: str
+    regions: str | tuple[str, ...] = ()
+    series: str | None = Field(
+        default=None, description="text in the series' description, where a folder holds several"
+    )
+    box: tuple[Point, Point] | None = Field(
+        default=None, description="two opposite corners of one animal in a shared field of view"
+    )
+    declared: DeclaredEntry = DeclaredEntry()
+
+    @property
+    def region_paths(self) -> tuple[str, ...]:
+        """The region files as a tuple, also where the document gives one string."""
+        return (self.regions,) if isinstance(self.regions, str) else self.regions
+
+
+class Source(Entry):
+    """Where a region comes from: exactly one of label, sphere, box, above, above_percent, union,
+    difference or shell; the other keys refine it. Points are x, y, z in mm, RAS+."""
+
+    label: int | None = None
+    sphere: Point | None = None
+    diameter: Size | None = None
+    refine: Length = 0.0
+    box: tuple[Point, Point] | None = None
+    above: str | None = Field(default=None, description='a concentration, such as "5 kBq/mL"')
+    above_percent: float | None = Field(default=None, gt=0, lt=100)
+    within: str | None = None
+    seed: Point | None = None
+    union: tuple[str, ...] | None = None
+    difference: tuple[str, str] | None = None
+    shell: str | None = None
+    inner: Length = 0.0
+    outer: Length = 0.0
+
+    @property
+    def rule(self) -> str:
+        """The one key that says what kind of source this is."""
+        rules = ("label", "sphere", "box", "above", "above_percent", "union", "difference", "shell")
+        return next(name for name in rules if getattr(self, name) is not None)
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Source:
+        rules = ("label", "sphere", "box", "above", "above_percent", "union", "difference", "shell")
+        said = [name for name in rules if getattr(self, name) is not None]
+        if len(said) != 1:
+            raise ValueError(f"found {said or 'none'}; expected exactly one of {', '.join(rules)}")
+        if said == ["sphere"] and self.diameter is None:
+            raise ValueError("a sphere needs its diameter, such as diameter = '37 mm'")
+        if said == ["shell"] and not self.outer > self.inner:
+            raise ValueError("a shell needs outer > inner (mm from the border, outside positive)")
+        return self
+
+
+class RegionEntry(Entry):
+    """A region's kind and density by name or pattern, or the rule that draws it."""
+
+    name: str
+    kind: Literal["organ", "lesion", "blood", "reference"] = "organ"
+    density: Density | None = None
+    source: Source | None = Field(default=None, alias="from")
+    subject: str | None = None
+    session: str | None = None
+
+
+class ExcludeEntry(Entry):
+    """What is left out, and why; it stands in the report."""
+
+    subject: str
+    session: str | None = None
+    region: str | None = None
+    reason: str = Field(min_length=3)
+
+
+class Select(Entry):
+    """Which regions a comparison looks at."""
+
+    kind: Literal["organ", "lesion", "blood", "reference", "remainder"] | None = None
+    name: tuple[str, ...] | None = None
+
+
+class InputsEntry(Entry):
+    """What the tissue of a session sees: blood tables, a region of the image, a reference tissue
+    or a population's curve; without subject and session it holds for every session.
+
+    `zero` says what the blood's clock counts from; a PET-BIDS scan says it itself (TimeZero).
+    """
+
+    subject: str | None = None
+    session: str | None = None
+    blood: str | tuple[str, ...] = ()
+    region: str | None = Field(default=None, description="vessel whose curve is the blood's")
+    portal: str | None = Field(default=None, description="region of the portal vein")
+    reference: str | None = Field(default=None, description="region of the reference tissue")
+    population: Literal["parker", "georgiou", "weinmann", "mcgrath"] | None = None
+    zero: Literal["scan_start", "administration"] | None = None
+    parent_fraction: Literal["interpolate", "hill", "power", "exponential", "inverse_gamma"] = (
+        "interpolate"
+    )
+    recovery: float = Field(default=1.0, gt=0, le=2)
+    haematocrit: float | None = Field(default=None, ge=0, lt=1)
+    delay: Time = 0.0
+    dispersion: Duration | None = None
+    corrected_for_decay: bool | None = Field(
+        default=None, description="whether blood is corrected to the same instant as the image"
+    )
+
+    @property
+    def blood_paths(self) -> tuple[str, ...]:
+        """The blood tables as a tuple, also where the document gives one string."""
+        return (self.blood,) if isinstance(self.blood, str) else self.blood
+
+    @model_validator(mode="after")
+    def _one_source(self) -> InputsEntry:
+        said = [name for name in ("blood", "region", "population") if getattr(self, name)]
+        if len(said) > 1 or not (said or self.reference):
+            raise ValueError(
+                f"found {said or 'none'}; expected one of blood, region or population, or a "
+                "reference"
+            )
+        return self
+
+
+class FitEntry(Entry):
+    """What can be said of any model: which regions and frames, what is held and what is freed."""
+
+    regions: Select | None = None
+    start: Time | None = Field(default=None, description="first frame used starts here or later")
+    end: Time | None = None
+    hold: dict[str, str] = Field(default={}, description='parameter to value, { Vb = "0.05" }')
+    free: tuple[str, ...] = Field(default=(), description="parameters else held, such as delay")
+    integration: Literal["exact", "instant", "trapezium"] | None = None

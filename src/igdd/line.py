@@ -148,6 +148,7 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
         measurements=table,
         findings=compare(table, kinds, study.document.compare),
         panels=tuple(panel for one in sessions for panel in one.panels),
+        fits=tuple(fit for one in sessions for fit in one.fits),
         methods=together(
             [
                 (f"{one.subject.id} ({one.name})", made.methods)
@@ -328,6 +329,7 @@ def rewrite(folder: Path) -> Path:
         measurements=table,
         findings=findings,
         panels=tuple(panel for one in sessions for panel in one.panels),
+        fits=tuple(fit for one in sessions for fit in one.fits),
         methods=together(
             [
                 (f"{subject} ({name})", made.methods)

@@ -70,7 +70,7 @@ class Value:
 class Panel:
     """A picture to show: a projection or a slice, as numbers, with the outlines of regions.
 
-    kind     "mip_coronal", "mip_sagittal" or "slice"
+    kind     "mip_coronal", "mip_sagittal", "slice" or "map" (a slice of a parametric map)
     pixels   (row, column) float32; row 0 is the top of the picture (head, or front in a slice)
     spacing  mm between rows and between columns
     outlines region name -> mask (row, column) of the region in this view

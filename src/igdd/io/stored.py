@@ -1,7 +1,7 @@
 """A session's result on disk: rows, pictures and sentences, whole or absent.
 
-A folder with `session.json` (key, inputs, methods, kinds, pictures' titles), `measurements.parquet`
-and `panels.npz`. It is written under a temporary name and renamed.
+A folder with `session.json` (key, inputs, methods, kinds, what is said of pictures and fits),
+`measurements.parquet` and `panels.npz`. It is written under a temporary name and renamed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from igdd.results import Panel
+from igdd.results import FittedCurves, Panel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ class StoredSession:
     methods: tuple[str, ...]
     kinds: Mapping[str, str]
     inputs: Mapping[str, str]
+    fits: tuple[FittedCurves, ...] = ()
 
 
 def store(folder: Path, key: str, session: StoredSession) -> None:
@@ -41,6 +42,7 @@ def store(folder: Path, key: str, session: StoredSession) -> None:
     session.measurements.to_parquet(draft / "measurements.parquet", index=False)
     arrays: dict[str, np.ndarray] = {}
     titles = [_describe(number, panel, arrays) for number, panel in enumerate(session.panels)]
+    fits = [_describe_fit(number, fit, arrays) for number, fit in enumerate(session.fits)]
     with (draft / "panels.npz").open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
     header = {
@@ -49,6 +51,7 @@ def store(folder: Path, key: str, session: StoredSession) -> None:
         "methods": list(session.methods),
         "kinds": dict(session.kinds),
         "panels": titles,
+        "fits": fits,
     }
     (draft / "session.json").write_text(json.dumps(header, sort_keys=True), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
@@ -73,12 +76,14 @@ def load(folder: Path) -> StoredSession:
         panels = tuple(
             _panel(number, title, arrays) for number, title in enumerate(header["panels"])
         )
+        fits = tuple(_fit(number, said, arrays) for number, said in enumerate(header["fits"]))
     return StoredSession(
         measurements=pd.read_parquet(folder / "measurements.parquet"),
         panels=panels,
         methods=tuple(header["methods"]),
         kinds=header["kinds"],
         inputs=header["inputs"],
+        fits=fits,
     )
 
 
@@ -102,6 +107,31 @@ def _describe(number: int, panel: Panel, arrays: dict[str, np.ndarray]) -> dict[
         "outlines": names,
         "columns": panel.pixels.shape[1],
     }
+
+
+_FIT_ARRAYS = ("time", "values", "predicted", "input_time", "input_values", "aicc")
+
+
+def _describe_fit(number: int, fit: FittedCurves, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What is said of a fit; its numbers go into `arrays`."""
+    for name in _FIT_ARRAYS:
+        arrays[f"fit_{number}_{name}"] = getattr(fit, name)
+    return {
+        "subject": fit.subject,
+        "session": fit.session,
+        "model": fit.model,
+        "regions": list(fit.regions),
+        "parameters": list(fit.parameters),
+        "unit": fit.unit,
+        "quantity": fit.quantity,
+        "notes": [dict(note) for note in fit.notes],
+    }
+
+
+def _fit(number: int, said: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> FittedCurves:
+    held: dict[str, Any] = {name: arrays[f"fit_{number}_{name}"] for name in _FIT_ARRAYS}
+    lists: dict[str, Any] = {name: tuple(said.pop(name)) for name in ("regions", "parameters", "notes")}
+    return FittedCurves(**said, **lists, **held)
 
 
 def _panel(number: int, title: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Panel:

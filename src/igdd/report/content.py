@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from igdd.flags import FLAGS
-from igdd.report import balance, figures, listings, methods, wording
+from igdd.report import balance, figures, kinetics, listings, methods, wording
 from igdd.report.answers import QUESTIONS, Answer, answers, finding_sentence
 from igdd.report.chart import Chart
 from igdd.report.listings import Table
@@ -103,17 +103,20 @@ def _version(results: Results) -> str:
 def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Section:
     """The charts, pictures and tables that serve one question."""
     blocks: list[Block | None] = []
+    maps = [picture for picture in shown if picture.name.startswith("map")]
     if question == "Q1":
         if view.level:
             blocks.append(figures.biodistribution(view, view.level))
         if view.level != AMOUNT:
             blocks.append(figures.biodistribution(view, AMOUNT))
         blocks.append(listings.numbers(view))
-        blocks.extend(shown)
+        blocks.extend(picture for picture in shown if picture not in maps)
         blocks.append(balance.mass_balance(view))
         blocks.append(figures.partial_volume(view))
     if question == "Q2":
         blocks.append(figures.time_activity(view))
+        blocks.extend(kinetics.blocks(view))
+        blocks.extend(maps)
     if question == "Q3":
         blocks.append(figures.waterfall(view))
     blocks.append(balance.forest(view, question))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST = 6
 MOST_SLICES = 4
+MOST_MAPS = 8
 TALL = 1.6
 MOST_COLOURS = 6
 ACROSS = 4
@@ -49,17 +50,23 @@ class Picture:
 
 
 def pictures(view: Overview) -> tuple[Picture, ...]:
-    """Projections, then slices: at most twelve pictures, and what was chosen from how many."""
-    panels = view.results.panels
+    """Projections, then slices, then a row for each parametric map; what was chosen from how many.
+
+    The names of maps begin with "map".
+    """
+    panels = [panel for panel in view.results.panels if panel.pixels.size]
     arms = dict(zip(view.rows["subject"], view.rows["arm"], strict=True))
+    maps = dict.fromkeys(panel.quantity for panel in panels if panel.kind == "map")
+    rows = [
+        ("projections", "Maximum-intensity projections", MOST,
+         [panel for panel in panels if panel.kind.startswith("mip_")]),
+        ("slices", "Slices", MOST_SLICES, [panel for panel in panels if panel.kind == "slice"]),
+        *((f"map-{quantity}".replace(" ", "-"), f"Parametric map: {quantity}", MOST_SLICES,
+           [panel for panel in panels if panel.kind == "map" and panel.quantity == quantity])
+          for quantity in list(maps)[:MOST_MAPS]),
+    ]  # fmt: skip
     found = []
-    for name, title, fits, most in (
-        ("projections", "Maximum-intensity projections", "mip_", MOST),
-        ("slices", "Slices", "slice", MOST_SLICES),
-    ):
-        candidates = [
-            panel for panel in panels if panel.kind.startswith(fits) and panel.pixels.size
-        ]
+    for name, title, most, candidates in rows:
         coronal = [panel for panel in candidates if panel.kind == "mip_coronal"]
         several = len({(panel.subject, panel.session) for panel in coronal}) > 1
         candidates = coronal if several else candidates
@@ -178,7 +185,7 @@ def _label(panel: Panel, arm: str) -> str:
     parts = [panel.subject, arm, wording.session_name(panel.session)]
     if panel.kind == "mip_sagittal":
         parts.append("sagittal")
-    if panel.kind == "slice":
+    if panel.kind in ("slice", "map"):
         parts.append(panel.title.removeprefix("transverse slice through ").strip())
     text = " · ".join(part for part in parts if part)
     text = text if len(text) <= 44 else text[:43] + "…"

@@ -1,0 +1,122 @@
+"""Kinetics in the report: what is shown of fits, from Results alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from igdd.io.stored import StoredSession, load, store
+from igdd.report import kinetics, write_report
+from igdd.report.overview import overview
+from igdd.results import FittedCurves, Panel
+from report_studies import HOSTILE, results, row
+
+TIME = np.array([30.0, 90.0, 300.0, 900.0, 1800.0, 3000.0])
+
+
+def fitted(regions=("cortex", "cerebellum"), **changes) -> FittedCurves:
+    clean = np.stack([np.exp(-TIME / 2000) * 5e3 * (n + 1) for n in range(len(regions))])
+    random = np.random.default_rng(5)
+    plain = {
+        "subject": "01",
+        "session": "base",
+        "model": "two_tissue",
+        "regions": tuple(regions),
+        "parameters": ("K1", "VT"),
+        "time": TIME,
+        "values": clean * (1 + 0.02 * random.standard_normal(clean.shape)),
+        "predicted": clean,
+        "input_time": np.array([0.0, 60.0, 3600.0]),
+        "input_values": np.array([0.0, 9e4, 1e3]),
+        "aicc": np.full(len(regions), 12.5),
+        "unit": "Bq/mL",
+        "quantity": "activity_concentration",
+        "notes": tuple({"t_star": 1200.0} for _ in regions),
+    }
+    return FittedCurves(**(plain | changes))
+
+
+def study(regions=("cortex", "cerebellum"), **changes):
+    rows = [
+        row(session="base", region=region, metric=f"two_tissue_{name}", unit=unit, value=value)
+        for region in regions
+        for name, unit, value in (("K1", "mL/cm3/min", 0.35), ("VT", "mL/cm3", 3.1))
+    ]
+    return results(rows, fits=(fitted(regions, **changes),))
+
+
+def test_each_model_has_curves_residuals_and_a_table():
+    found = kinetics.blocks(overview(study()))
+    assert [block.title for block in found] == [
+        "Two tissue: curves and fits",
+        "Two tissue: residuals",
+        "Two tissue: parameters",
+    ]
+
+
+def test_the_table_says_value_interval_and_the_chosen_start():
+    table = kinetics.blocks(overview(study()))[2]
+    assert table.columns[3:5] == ("K1 (mL/cm3/min)", "VT (mL/cm3)")
+    assert table.rows[0][4].startswith("3.1 (2.9 to 3.3)")
+    assert table.rows[0][6] == "t* 20.0 min"
+
+
+def test_frames_outside_the_fit_have_no_line_and_no_residual():
+    predicted = fitted().predicted.copy()
+    predicted[:, :2] = np.nan
+    charts = kinetics.blocks(overview(study(predicted=predicted)))
+    values = charts[1].spec["data"]["values"]
+    assert len(values) == 2 * (TIME.size - 2)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_stay_values(name, tmp_path):
+    html, _ = write_report(study(regions=(name, "b")), tmp_path)
+    text = html.read_text(encoding="utf-8")
+    assert "<script>alert(1)</script>" not in text
+    assert "<img src=x" not in text
+
+
+def test_a_stored_fit_comes_back_as_it_was(tmp_path):
+    made = study()
+    kept = StoredSession(
+        measurements=made.measurements,
+        panels=(),
+        methods=(),
+        kinds={},
+        inputs={},
+        fits=made.fits,
+    )
+    store(tmp_path / "one", "key", kept)
+    back = load(tmp_path / "one").fits[0]
+    for name, value in vars(made.fits[0]).items():
+        np.testing.assert_array_equal(getattr(back, name), value)
+
+
+def test_each_parametric_map_is_a_row_of_pictures(tmp_path):
+    maps = tuple(
+        Panel(
+            subject="01",
+            session="base",
+            kind="map",
+            title="transverse slice through cortex",
+            pixels=np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30),
+            spacing=(2.0, 2.0),
+            quantity=f"patlak {name}",
+            unit=unit,
+        )
+        for name, unit in (("Ki", "mL/cm3/min"), ("V", "mL/cm3"))
+    )
+    made = study()
+    page = write_report(
+        results([], measurements=made.measurements, panels=maps, fits=made.fits), tmp_path
+    )[0].read_text(encoding="utf-8")
+    assert "Parametric map: patlak Ki" in page
+    assert "Parametric map: patlak V" in page
+
+
+def test_charts_carry_plain_json():
+    for block in kinetics.blocks(overview(study()))[:2]:
+        json.dumps(block.spec, allow_nan=False)

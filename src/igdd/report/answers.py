@@ -42,6 +42,9 @@ SIGNIFICANT = 0.05
 MANY_GROUPS = 4
 POOLED = "all arms"
 DYNAMIC_FRAMES = 4
+HEADLINE_MODELS = 3
+# What a model is asked for; the first that it has is its headline.
+MACRO = ("VT", "BPND", "DVR", "Ki", "Ktrans", "K1", "Fp", "iauc60", "half_life")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ def answers(view: Overview) -> tuple[Answer, ...]:
         *_lesions(view),
         *_balance(view),
         *_over_time(view),
+        *_kinetics(view),
         *_peaks(view),
         *_spread(view),
     ]
@@ -238,6 +242,33 @@ def _balance(view: Overview) -> list[Answer]:
         shown_visits = wording.listed([*visits[:5], *(["others"] if len(visits) > 5 else [])])
         text += f" It does not close within its uncertainty for subject {shown_visits}."
     return [Answer(question="Q1", text=text, flags=flags_of(total))]
+
+
+def _kinetics(view: Overview) -> list[Answer]:
+    """One sentence for each model: its macro-parameter in the lesions, else in the regions."""
+    found = []
+    models = list(dict.fromkeys(fit.model for fit in view.results.fits))
+    for model in models[:HEADLINE_MODELS]:
+        metric = next((f"{model}_{n}" for n in MACRO if len(view.of(f"{model}_{n}"))), None)
+        if metric is None:
+            continue
+        rows = view.of(metric, session=view.focus)
+        rows = rows[rows["kind"] == "lesion"] if (rows["kind"] == "lesion").any() else rows
+        means = _pooled(view, rows)
+        means = group_means(means, ["group", "region"])
+        regions = list(dict.fromkeys(means["region"]))[:HEADLINE_REGIONS]
+        unit = wording.metric_unit("", str(rows["unit"].iloc[0])) if len(rows) else ""
+        parts = [
+            f"{wording.with_interval(row.value, row.low, row.high, unit)} in "
+            f"{wording.region_name(str(row.region))}"
+            + (f" {_arm(str(row.group))}" if len(view.groups) > 1 else "")
+            for row in each(means[means["region"].isin(regions)])
+        ]
+        name = f"{metric.removeprefix(model + '_')} ({model.replace('_', ' ')})"
+        if parts:
+            said = wording.sentence(_when(view), name, "is", wording.listed(parts))
+            found.append(Answer(question="Q2", text=said, flags=flags_of(rows)))
+    return found
 
 
 def _over_time(view: Overview) -> list[Answer]:

@@ -143,7 +143,8 @@ def _summary(view: Overview) -> str:
         given.append(f"{label['nuclide']} {'label' if on == 'label' else f'on the {on}'}")
     sessions = ", ".join(wording.session_name(name) for name in view.sessions[:8])
     lesions = rows[rows["kind"] == "lesion"].drop_duplicates(["subject", "region"])
-    organs = rows[(rows["metric"] == view.level) & (rows["kind"] != "lesion")]
+    measured = rows[rows["metric"] == view.level] if view.level else rows
+    organs = measured[measured["kind"] != "lesion"]
     parts = [
         f"{wording.capitalised(', '.join(given))}: " if given else "",
         wording.count(rows["subject"].nunique(), "subject"),

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 MOST_FACETS = 12
 MOST_MODELS = 6
 MOST_ROWS = 60
-KNOTS_SHOWN = 200
 
 
 def blocks(view: Overview) -> tuple[Chart | Table, ...]:
@@ -44,11 +43,12 @@ def curves(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | None
         time=table["time"] / step,
         measured=table["measured"] * factor,
         fitted=table["fitted"] * factor,
+        input=table["input"] * factor,
     )
     title = f"{fits[0].quantity.replace('_', ' ')} ({unit})"
     return Chart(
         name=f"fit-{model}",
-        title=f"{wording.capitalised(_model_name(model))}: curves and fits",
+        title=f"{wording.capitalised(_model_name(model))}: curves and fits, {title}",
         caption="Points: measured frames; line: the model, over the frames it was fitted to; grey: "
         f"the input, in its own height. Each region has a scale of its own.{cut}",
         spec=_curve_spec(table, (title, time_name)),
@@ -72,18 +72,18 @@ def _curve_spec(table: pd.DataFrame, titles: tuple[str, str]) -> Any:
     )
     y = alt.Axis(minExtent=30, tickCount=4)
     layered = alt.layer(
-        base.mark_line(strokeWidth=1.0, color=theme.FAINT).encode(
-            y=alt.Y("input:Q", title=None, axis=y)
-        ),
-        base.mark_line(strokeWidth=1.8, color=theme.COLOURS[1]).encode(
-            y=alt.Y("fitted:Q", title=None, axis=y)
-        ),
+        base.transform_filter(alt.FieldValidPredicate(field="input", valid=True))
+        .mark_line(strokeWidth=1.0, color="#b0b0b0")
+        .encode(y=alt.Y("input:Q", title=None, axis=y)),
+        base.transform_filter(alt.FieldValidPredicate(field="fitted", valid=True))
+        .mark_line(strokeWidth=1.8, color=theme.COLOURS[1])
+        .encode(y=alt.Y("fitted:Q", title=None, axis=y)),
         base.mark_circle(size=22, opacity=0.8, color=theme.COLOURS[0]).encode(
             y=alt.Y("measured:Q", title=None, axis=y)
         ),
     ).properties(width=(WIDTH + 60) // columns - 34, height=110, data=inline(table))
     chart = layered.facet(
-        facet=alt.Facet("place:N", title=title, sort=order),
+        facet=alt.Facet("place:N", title=None, sort=order),
         columns=columns,
         bounds="flush",
         spacing={"column": 48, "row": 34},
@@ -117,7 +117,7 @@ def residuals(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | N
         base.mark_circle(size=14, color=theme.COLOURS[0]),
     ).properties(width=(WIDTH + 60) // columns - 34, height=60, data=inline(table))  # fmt: skip
     chart = layered.facet(
-        facet=alt.Facet("place:N", title="residual ÷ its standard deviation", sort=order),
+        facet=alt.Facet("place:N", title=None, sort=order),
         columns=columns,
         bounds="flush",
         spacing={"column": 48, "row": 30},
@@ -125,7 +125,8 @@ def residuals(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | N
     return Chart(
         name=f"residuals-{model}",
         title=f"{wording.capitalised(_model_name(model))}: residuals",
-        caption="Measured minus model. Long runs on one side say that the model does not follow.",
+        caption="Measured minus model, over its standard deviation. Long runs on one side say that "
+        "the model does not follow.",
         spec=finished(chart),
     )
 

@@ -106,7 +106,8 @@ def overview(results: Results) -> Overview:
         **{name: rows[name].astype(float) for name in ("time", "value", "low", "high")},
     )
     sessions = _ordered_sessions(rows)
-    level = _level(rows)
+    fitted = {f"{fit.model}_{name}" for fit in results.fits for name in fit.parameters}
+    level = _level(rows[~rows["metric"].isin(list(fitted))])
     analytes = rows.loc[(rows["metric"] == level) & np.isfinite(rows["value"]), "analyte"]
     return Overview(
         results=results,

@@ -254,8 +254,9 @@ class Select(Entry):
 
 
 class InputsEntry(Entry):
-    """What the tissue of a session sees: blood tables, a region of the image, a reference tissue
-    or a population's curve; without subject and session it holds for every session.
+    """What the tissue of a session sees: blood tables, a region of the image (with manual samples
+    as `blood`), a population's curve, a reference tissue. Without subject and session it holds for
+    every session; the most particular entry counts.
 
     `zero` says what the blood's clock counts from; a PET-BIDS scan says it itself (TimeZero).
     """
@@ -264,18 +265,23 @@ class InputsEntry(Entry):
     session: str | None = None
     blood: str | tuple[str, ...] = ()
     region: str | None = Field(default=None, description="vessel whose curve is the blood's")
-    portal: str | None = Field(default=None, description="region of the portal vein")
-    reference: str | None = Field(default=None, description="region of the reference tissue")
-    population: Literal["parker", "georgiou", "weinmann", "mcgrath"] | None = None
-    zero: Literal["scan_start", "administration"] | None = None
-    parent_fraction: Literal["interpolate", "hill", "power", "exponential", "inverse_gamma"] = (
-        "interpolate"
-    )
     recovery: float = Field(default=1.0, gt=0, le=2)
-    haematocrit: float | None = Field(default=None, ge=0, lt=1)
+    background: str | None = Field(default=None, description="region that spills into the vessel")
+    blood_scaling: bool = False
+    portal: str | None = Field(default=None, description="region of the portal vein")
+    population: str | None = None
+    reference: str | None = Field(default=None, description="region of the reference tissue")
+    zero: Literal["scan_start", "administration"] | None = None
+    compartment: Literal["plasma", "blood", "portal"] | None = None
+    substance: Literal["parent", "total", "carrier", "contrast"] | None = None
+    parent_fraction: str = "interpolate"
+    plasma_to_blood: str | float = "interpolate"
+    model: str = "interpolate"
+    infusion: Duration | None = None
+    haematocrit: float | None = Field(default=None, gt=0, lt=1)
     delay: Time = 0.0
     dispersion: Duration | None = None
-    corrected_for_decay: bool | None = Field(
+    decay_corrected: bool | None = Field(
         default=None, description="whether blood is corrected to the same instant as the image"
     )
 
@@ -287,11 +293,13 @@ class InputsEntry(Entry):
     @model_validator(mode="after")
     def _one_source(self) -> InputsEntry:
         said = [name for name in ("blood", "region", "population") if getattr(self, name)]
-        if len(said) > 1 or not (said or self.reference):
+        if not (said or self.reference) or ("population" in said and len(said) > 1):
             raise ValueError(
-                f"found {said or 'none'}; expected one of blood, region or population, or a "
-                "reference"
+                f"found {' and '.join(said) or 'none'}; expected blood, region (with or without "
+                "blood), population, or reference"
             )
+        if self.portal is not None and self.region is None:
+            raise ValueError("portal stands beside region, the artery; region is missing")
         return self
 
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredSession:
-    """What a session leaves for the study: rows, pictures, sentences, the hashes of its inputs."""
+    """What a session leaves for the study: rows, pictures, sentences, the hashes of its inputs.
+
+    maps  folder of parametric maps; `store` moves it into the session's own
+    """
 
     measurements: pd.DataFrame
     panels: tuple[Panel, ...]
@@ -32,6 +35,7 @@ class StoredSession:
     kinds: Mapping[str, str]
     inputs: Mapping[str, str]
     fits: tuple[FittedCurves, ...] = ()
+    maps: Path | None = None
 
 
 def store(folder: Path, key: str, session: StoredSession) -> None:
@@ -54,6 +58,8 @@ def store(folder: Path, key: str, session: StoredSession) -> None:
         "fits": fits,
     }
     (draft / "session.json").write_text(json.dumps(header, sort_keys=True), encoding="utf-8")
+    if session.maps is not None:
+        shutil.move(session.maps, draft / "maps")
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
 
@@ -130,7 +136,9 @@ def _describe_fit(number: int, fit: FittedCurves, arrays: dict[str, np.ndarray])
 
 def _fit(number: int, said: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> FittedCurves:
     held: dict[str, Any] = {name: arrays[f"fit_{number}_{name}"] for name in _FIT_ARRAYS}
-    lists: dict[str, Any] = {name: tuple(said.pop(name)) for name in ("regions", "parameters", "notes")}
+    lists: dict[str, Any] = {
+        name: tuple(said.pop(name)) for name in ("regions", "parameters", "notes")
+    }
     return FittedCurves(**said, **lists, **held)
 
 

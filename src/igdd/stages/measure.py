@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 REPLICATES = 200  # the standard deviation is then known to 5 %
 
 
-def measure(session: Session, requests: Sequence[tuple[Metric, Mapping[str, Any]]]) -> pd.DataFrame:
-    """Rows of the tidy table for all requested metrics; one row per `igdd.types.KEY`."""
+def measure(
+    session: Session,
+    requests: Sequence[tuple[Metric, Mapping[str, Any]]],
+    fitted: Sequence[Value] = (),
+) -> pd.DataFrame:
+    """Rows of the tidy table for all requested metrics; one row per `igdd.results.KEY`.
+
+    `fitted` are parameters of models, which stand beside the metrics.
+    """
     import pandas as pd
 
     subject = session.subject
@@ -37,13 +44,16 @@ def measure(session: Session, requests: Sequence[tuple[Metric, Mapping[str, Any]
     for metric, options in requests:
         for value in _values(session, metric, {**metric.defaults, **options}):
             rows.append(value.row(subject.id, session.name, subject.arm))
+    for value in fitted:
+        value = replace(value, flags=(*value.flags, *session.flags))
+        rows.append(value.row(subject.id, session.name, subject.arm))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     twice = table[table.duplicated(list(KEY))]
     if len(twice):
         first = ", ".join(f"{name} {twice.iloc[0][name]}" for name in KEY)
         raise StudyError(
             f"two measurements have the same place in the table ({first}); expected one; "
-            "ask for each metric once, and name no collected place like a region"
+            "ask for each metric or model once, and name no collected place like a region"
         )
     return table
 

@@ -6,6 +6,8 @@ Views follow the radiological convention: the patient's right is on the left of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -56,6 +58,35 @@ def panels(session: Session, anatomy: Image | None = None) -> tuple[Panel, ...]:
     if name is not None and masks[name].any():
         found.append(_slice(values, masks, name, spacing, anatomy, common))
     return tuple(found)
+
+
+def map_panel(
+    session: Session, path: Path, quantity: str, unit: str, anatomy: Image | None = None
+) -> tuple[Panel, ...]:
+    """The slice of a parametric map through the most striking region; none without regions."""
+    import nibabel as nib
+
+    name = _striking(session)
+    if session.image is None or session.regions is None or name is None:
+        return ()
+    grid = session.image.grid
+    stored = np.asarray(nib.load(path).dataobj, dtype=np.float32)
+    values = _upright(stored.reshape(grid.shape), grid.affine)
+    masks = {
+        one: _upright(session.regions.mask(one), grid.affine) > 0.5 for one in session.regions.names
+    }
+    common = {
+        "subject": session.subject.id,
+        "session": session.name,
+        "quantity": quantity,
+        "unit": unit,
+        "kinds": dict(zip(session.regions.names, session.regions.kinds, strict=True)),
+    }
+    if not masks[name].any():
+        return ()
+    return (
+        replace(_slice(values, masks, name, _spacing(grid.affine), anatomy, common), kind="map"),
+    )
 
 
 def _shown(session: Session) -> tuple[str, str, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,16 +22,25 @@ from igdd.results import COLUMNS
 from igdd.stages.plan import ScanPlan, SessionPlan, described
 from igdd.types import Image, Series, Session
 
+if TYPE_CHECKING:
+    from igdd.stages.kinetics import Kinetics
+
 
 def compute(plan: SessionPlan, store: Path, key: str, inputs: Mapping[str, str]) -> float:
     """Compute one session and put its result into the folder `store`; the seconds it took."""
     started = time.monotonic()
-    stored.store(store / plan.folder, key, replace(measured(plan), inputs=inputs))
+    with tempfile.TemporaryDirectory(prefix=f".{plan.folder}.", dir=store) as scratch:
+        stored.store(
+            store / plan.folder, key, replace(measured(plan, Path(scratch)), inputs=inputs)
+        )
     return time.monotonic() - started
 
 
-def measured(plan: SessionPlan) -> StoredSession:
-    """Rows, pictures, methods sentences and region kinds of one session."""
+def measured(plan: SessionPlan, scratch: Path | None = None) -> StoredSession:
+    """Rows, pictures, fits, maps, methods sentences and region kinds of one session.
+
+    `scratch` is a folder for the maps, which `stored.store` moves away; without it none are made.
+    """
     from igdd.stages.measure import measure
     from igdd.stages.panels import panels
 
@@ -43,13 +53,35 @@ def measured(plan: SessionPlan) -> StoredSession:
     ]
     methods = [image.source, f"Regions were drawn from {_kind_of_source(plan)}."]
     methods += [curves.source for curves in (session.curves, session.recovered) if curves]
+    anatomy = _anatomy(plan, image)
+    folder = None if scratch is None else scratch / "maps"
+    kinetics = _kinetics(plan, session, anatomy, folder)
     return StoredSession(
-        measurements=measure(session, requests),
-        panels=panels(session, _anatomy(plan, image)),
-        methods=tuple(text for text in methods if text),
+        measurements=measure(session, requests, kinetics.values),
+        panels=(*panels(session, anatomy), *kinetics.panels),
+        methods=tuple(text for text in (*methods, *kinetics.methods) if text),
         kinds=dict(zip(session.curves.names, session.curves.kinds, strict=True)),
         inputs={},
+        fits=kinetics.curves,
+        maps=folder if folder is not None and folder.is_dir() else None,
     )
+
+
+def _kinetics(
+    plan: SessionPlan, session: Session, anatomy: Image | None, folder: Path | None
+) -> Kinetics:
+    """Fits and maps; a study that asks for none imports nothing for them."""
+    from igdd.stages import kinetics
+
+    if not (plan.fit or plan.map):
+        return kinetics.Kinetics()
+    shift = kinetics.blood_shift(plan, session.curves.frames)
+    inputs = {} if plan.inputs is None else kinetics.session_inputs(session, plan.inputs, shift)
+    fitted = kinetics.fitted(session, plan, inputs)
+    if folder is None:
+        return fitted
+    panels, methods = kinetics.mapped(session, plan, inputs, folder, anatomy)
+    return replace(fitted, panels=panels, methods=(*fitted.methods, *methods))
 
 
 def _counted(plan: SessionPlan, modality: Modality) -> StoredSession:

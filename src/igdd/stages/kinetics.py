@@ -1,0 +1,312 @@
+"""Kinetics of one session of a study: its inputs, the models fitted to its regions, its maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igdd import catalog
+from igdd.declare import Model
+from igdd.entries import FitEntry, Select
+from igdd.errors import StudyError
+from igdd.kinetics import Fit, InputCurve
+from igdd.results import FittedCurves, Panel, Value
+from igdd.stages.panels import map_panel
+from igdd.stages.plan import InputsPlan, SessionPlan
+from igdd.types import Curves, Frames, Image, Session
+from igdd.uncertainty import Estimate
+
+# Keys of a [[fit]] or [[map]] that are no options of the model.
+COMMON = frozenset({"model", "version", *FitEntry.model_fields})
+KNOTS_SHOWN = 200
+# Keys of [[inputs]] that are options of `igdd.stages.inputs`.
+INPUT_OPTIONS = (
+    "compartment", "substance", "parent_fraction", "plasma_to_blood", "model", "infusion",
+    "haematocrit", "delay", "dispersion", "decay_corrected",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kinetics:
+    """What fits and maps of a session leave: rows, curves and pictures to show, sentences."""
+
+    values: tuple[Value, ...] = ()
+    curves: tuple[FittedCurves, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    methods: tuple[str, ...] = ()
+
+
+def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]) -> Kinetics:
+    """Every model that the study asks for, fitted to the session's regions.
+
+    The curves are those corrected for partial volume where there are such.
+    """
+    from igdd.stages.fit import fit
+
+    every = session.recovered or session.curves
+    values: list[Value] = []
+    shown, methods = [], []
+    for asked in plan.fit:
+        model: Model = catalog.find("models", asked["model"])
+        curves = _chosen(every, asked["regions"])
+        words = _words(asked)
+        found = fit(model, curves, inputs, **words)
+        shared = _shared(found, fit, (model, curves, inputs, words))
+        values += _rows(found, shared, curves)
+        shown.append(_to_show(found, curves, session, inputs))
+        methods.append(_sentence(model, found, inputs))
+    return Kinetics(values=tuple(values), curves=tuple(shown), methods=tuple(methods))
+
+
+def mapped(
+    session: Session,
+    plan: SessionPlan,
+    inputs: Mapping[str, InputCurve],
+    folder: Path,
+    anatomy: Image | None,
+) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
+    """Every map that the study asks for, written below `folder`; pictures of them, sentences."""
+    from igdd.stages.map import map_image
+
+    shown: list[Panel] = []
+    methods = []
+    if session.image is None or session.regions is None:
+        return (), ()
+    for asked in plan.map:
+        within = None
+        if asked["regions"] is not None:
+            chosen = _chosen(session.curves, asked["regions"]).names
+            within = np.max([session.regions.mask(name) for name in chosen], axis=0)
+        found = map_image(
+            asked["model"], session.image, inputs,
+            out=folder / asked["model"], mask=within, workers=1, **_words(asked),
+        )  # fmt: skip
+        for name, path in found.maps.items():
+            unit = found.units[name]
+            shown += map_panel(session, path, f"{found.model.replace('_', ' ')} {name}", unit,
+                               anatomy)  # fmt: skip
+        flagged = sum(found.counts.values())
+        methods.append(
+            f"Model {found.model} was fitted to {found.fitted} of {found.voxels} voxels, one by "
+            f"one ({flagged} flags)."
+        )
+    return tuple(shown), tuple(methods)
+
+
+def session_inputs(
+    session: Session, plan: InputsPlan, shift: float | None
+) -> dict[str, InputCurve]:
+    """The inputs of a session by role, in s after the image's own zero.
+
+    shift  what is added to the blood's clock to count from the image's zero; None: not known
+    """
+    from igdd.stages.inputs import (
+        dual_input,
+        image_derived,
+        population_input,
+        read_inputs,
+        reference_input,
+    )
+
+    entry = plan.entry
+    curves = session.recovered or session.curves
+    if plan.blood and shift is None:
+        raise StudyError(
+            f"subject {session.subject.id}, session {session.name}: nothing says what the blood's "
+            "clock counts from; expected inputs.zero = 'scan_start' or 'administration', or a "
+            "PET-BIDS scan, which says it (TimeZero)"
+        )
+    options = {name: getattr(entry, name) for name in INPUT_OPTIONS}
+    if entry.decay_corrected is False and curves.decay is not None:
+        options["half_life"] = curves.decay.half_life
+    found: dict[str, InputCurve] = {}
+    if entry.portal is not None and entry.region is not None:
+        found |= dual_input(curves, entry.region, entry.portal, haematocrit=entry.haematocrit)
+    elif entry.region is not None:
+        found |= _later(
+            image_derived(
+                _earlier(curves, shift), entry.region, recovery=entry.recovery,
+                background=entry.background, manual=plan.blood or None,
+                blood_scaling=entry.blood_scaling, **options,
+            ),
+            shift,
+        )  # fmt: skip
+    elif plan.blood:
+        found |= _later(read_inputs(plan.blood, **options), shift)
+    elif entry.population is not None:
+        found |= population_input(
+            entry.population,
+            float(curves.frames.end.max()),
+            haematocrit=entry.haematocrit,
+            delay=entry.delay,
+        )
+    if entry.reference is not None:
+        found |= reference_input(curves, entry.reference)
+    return found
+
+
+def _later(inputs: Mapping[str, InputCurve], shift: float | None) -> dict[str, InputCurve]:
+    """Inputs on the image's clock, from the blood's."""
+    return {
+        role: replace(curve, time=curve.time + (shift or 0.0)) for role, curve in inputs.items()
+    }
+
+
+def _earlier(curves: Curves, shift: float | None) -> Curves:
+    """Curves on the blood's clock, from the image's."""
+    frames = replace(curves.frames, start=curves.frames.start - (shift or 0.0))
+    return replace(curves, frames=frames)
+
+
+def blood_shift(plan: SessionPlan, frames: Frames) -> float | None:
+    """What is added to the blood's clock to count from the frames' zero, in s; None: not known.
+
+    Without a word of the study it is what PET-BIDS says: blood counts from TimeZero, as
+    FrameTimesStart does.
+    """
+    from igdd.io.sidecar import read_sidecar
+
+    said = None if plan.inputs is None else plan.inputs.entry.zero
+    administration = frames.zero.kind == "administration"
+    if said is not None:
+        if said == "administration" and not administration:
+            return None
+        return float(frames.start[0]) if said == "scan_start" and administration else 0.0
+    if plan.scan.path.is_dir():
+        return None
+    sidecar, _ = read_sidecar(plan.scan.path)
+    starts = sidecar.get("FrameTimesStart")
+    if not isinstance(starts, list) or not starts or not isinstance(starts[0], int | float):
+        return None
+    return float(frames.start[0]) - float(starts[0])
+
+
+def _chosen(curves: Curves, regions: Mapping[str, Any] | Select | None) -> Curves:
+    """The curves of the regions asked for; without a choice all but the remainder."""
+    select = regions if isinstance(regions, Select) else Select(**(regions or {}))
+    rows = [
+        row
+        for row, (name, kind) in enumerate(zip(curves.names, curves.kinds, strict=True))
+        if (select.kind in (None, kind))
+        and (select.kind is not None or kind != "remainder")
+        and (select.name is None or any(fnmatchcase(name, one) for one in select.name))
+    ]
+    if not rows:
+        raise StudyError(
+            f"fit.regions chooses none of {', '.join(curves.names)}; expected a kind or names of "
+            "regions that are drawn"
+        )
+    return replace(
+        curves,
+        values=curves.values[rows],
+        covariance=curves.covariance[:, rows][:, :, rows],
+        volume=curves.volume[rows],
+        volume_sd=curves.volume_sd[rows],
+        names=tuple(curves.names[row] for row in rows),
+        kinds=tuple(curves.kinds[row] for row in rows),
+        flags=tuple(curves.flags[row] for row in rows),
+        modes=None
+        if curves.modes is None
+        else replace(
+            curves.modes,
+            values=curves.modes.values[:, rows],
+            volume=curves.modes.volume[:, rows],
+        ),
+    )
+
+
+def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of `igdd.fit` or `igdd.map` from a table of the study."""
+    common = {key: asked[key] for key in ("start", "end", "hold", "free", "integration")}
+    return common | {key: value for key, value in asked.items() if key not in COMMON}
+
+
+def _shared(found: Fit, fit: Any, call: tuple[Any, ...]) -> np.ndarray:
+    """Part of each parameter's sd (region, parameter) that calibration gives to all regions.
+
+    The curves are made one standard deviation of the calibration larger, and fitted again; an input
+    from the image grows with them, one from a blood counter does not.
+    """
+    model, curves, inputs, words = call
+    if not curves.scale_cv > 0:
+        return np.zeros_like(found.values)
+    factor = 1 + curves.scale_cv
+    larger = replace(
+        curves, values=curves.values * factor, covariance=curves.covariance * factor**2
+    )
+    grown = {
+        role: replace(curve, values=curve.values * factor)
+        if curve.source.startswith("image")
+        else curve
+        for role, curve in inputs.items()
+    }
+    again: Fit = fit(model, larger, grown, **words)
+    return np.asarray(np.abs(again.values - found.values))
+
+
+def _rows(found: Fit, shared: np.ndarray, curves: Curves) -> Iterator[Value]:
+    """One row for each region and parameter, in display units, at the middle of the window."""
+    from igdd.stages.protocol import si_factor
+
+    for row, region in enumerate(found.names):
+        used = np.isfinite(found.predicted[row])
+        frames = np.flatnonzero(used) if used.any() else np.arange(used.size)
+        time = float(curves.frames.start[frames[0]] + curves.frames.end[frames[-1]]) / 2
+        note = ", ".join(f"{name} {value:g}" for name, value in found.notes[row].items())
+        for column, (name, unit) in enumerate(zip(found.parameters, found.display, strict=True)):
+            factor = si_factor(unit)
+            common = float(shared[row, column]) / factor
+            random = float(np.sqrt(found.covariance[row, column, column])) / factor
+            yield Value(
+                region=region,
+                metric=f"{found.model}_{name}",
+                estimate=Estimate(
+                    value=float(found.values[row, column]) / factor,
+                    sd=float(np.hypot(random, common)),
+                    sd_shared=common,
+                ),
+                unit=unit,
+                time=time,
+                analyte=curves.analyte,
+                flags=found.flags[row],
+                method=f"{found.model}{f' ({note})' if note else ''}",
+            )
+
+
+def _to_show(
+    found: Fit, curves: Curves, session: Session, inputs: Mapping[str, InputCurve]
+) -> FittedCurves:
+    seen = next((inputs[role] for role in ("plasma", "reference") if role in inputs), None)
+    within = np.zeros(0, dtype=int)
+    if seen is not None:
+        inside = np.flatnonzero(seen.time <= curves.frames.end[-1])
+        within = inside[:: max(1, inside.size // KNOTS_SHOWN)]
+    return FittedCurves(
+        subject=session.subject.id,
+        session=session.name,
+        model=found.model,
+        regions=found.names,
+        parameters=found.parameters,
+        time=curves.frames.middle,
+        values=curves.values,
+        predicted=found.predicted,
+        input_time=np.zeros(0) if seen is None else seen.time[within],
+        input_values=np.zeros(0) if seen is None else seen.values[within],
+        aicc=found.aicc,
+        unit=curves.unit,
+        quantity=curves.quantity,
+        notes=found.notes,
+    )
+
+
+def _sentence(model: Model, found: Fit, inputs: Mapping[str, InputCurve]) -> str:
+    seen: Sequence[str] = [
+        f"{role} input: {inputs[role].source}" for role in model.needs if role in inputs
+    ]
+    words = f"Model {found.model} was fitted to the region curves"
+    return f"{words} ({'; '.join(seen)})." if seen else f"{words}."

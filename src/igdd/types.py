@@ -7,7 +7,7 @@ World coordinates are millimetres, RAS+.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -331,6 +331,24 @@ class Curves:
         if not self.flags:
             object.__setattr__(self, "flags", ((),) * regions)
         freeze(self)
+
+    def of(self, rows: Sequence[int]) -> Curves:
+        """The curves of some regions, by number."""
+        picked = list(rows)
+        modes = self.modes
+        if modes is not None:
+            modes = Modes(values=modes.values[:, picked], volume=modes.volume[:, picked])
+        return dataclasses.replace(
+            self,
+            values=self.values[picked],
+            covariance=self.covariance[:, picked][:, :, picked],
+            volume=self.volume[picked],
+            volume_sd=self.volume_sd[picked],
+            names=tuple(self.names[row] for row in picked),
+            kinds=tuple(self.kinds[row] for row in picked),
+            flags=tuple(self.flags[row] for row in picked),
+            modes=modes,
+        )
 
     def mean_covariance(self, time: int) -> np.ndarray:
         """Covariance (region, region) of the means of a frame: noise, where known, and modes."""

@@ -57,8 +57,8 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         words = _words(asked)
         found = fit(model, curves, inputs, **words)
         shared = _shared(found, fit, (model, curves, inputs, words))
-        values += _rows(found, shared, curves)
-        shown.append(_to_show(found, curves, session, inputs))
+        values += rows(found, shared, curves)
+        shown.append(to_show(found, curves, (session.subject.id, session.name), inputs))
         methods.append(_sentence(model, found, inputs))
     return Kinetics(values=tuple(values), curves=tuple(shown), methods=tuple(methods))
 
@@ -201,23 +201,7 @@ def _chosen(curves: Curves, regions: Mapping[str, Any] | Select | None) -> Curve
             f"fit.regions chooses none of {', '.join(curves.names)}; expected a kind or names of "
             "regions that are drawn"
         )
-    return replace(
-        curves,
-        values=curves.values[rows],
-        covariance=curves.covariance[:, rows][:, :, rows],
-        volume=curves.volume[rows],
-        volume_sd=curves.volume_sd[rows],
-        names=tuple(curves.names[row] for row in rows),
-        kinds=tuple(curves.kinds[row] for row in rows),
-        flags=tuple(curves.flags[row] for row in rows),
-        modes=None
-        if curves.modes is None
-        else replace(
-            curves.modes,
-            values=curves.modes.values[:, rows],
-            volume=curves.modes.volume[:, rows],
-        ),
-    )
+    return curves.of(rows)
 
 
 def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,7 +233,7 @@ def _shared(found: Fit, fit: Any, call: tuple[Any, ...]) -> np.ndarray:
     return np.asarray(np.abs(again.values - found.values))
 
 
-def _rows(found: Fit, shared: np.ndarray, curves: Curves) -> Iterator[Value]:
+def rows(found: Fit, shared: np.ndarray, curves: Curves) -> Iterator[Value]:
     """One row for each region and parameter, in display units, at the middle of the window."""
     from igdd.stages.protocol import si_factor
 
@@ -278,17 +262,18 @@ def _rows(found: Fit, shared: np.ndarray, curves: Curves) -> Iterator[Value]:
             )
 
 
-def _to_show(
-    found: Fit, curves: Curves, session: Session, inputs: Mapping[str, InputCurve]
+def to_show(
+    found: Fit, curves: Curves, visit: tuple[str, str], inputs: Mapping[str, InputCurve]
 ) -> FittedCurves:
+    """Curves, model and input of a visit (subject, session), for the report."""
     seen = next((inputs[role] for role in ("plasma", "reference") if role in inputs), None)
     within = np.zeros(0, dtype=int)
     if seen is not None:
         inside = np.flatnonzero(seen.time <= curves.frames.end[-1])
         within = inside[:: max(1, inside.size // KNOTS_SHOWN)]
     return FittedCurves(
-        subject=session.subject.id,
-        session=session.name,
+        subject=visit[0],
+        session=visit[1],
         model=found.model,
         regions=found.names,
         parameters=found.parameters,

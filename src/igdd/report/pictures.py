@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST = 6
 MOST_SLICES = 4
 MOST_MAPS = 8
+MAPS_ACROSS = 3
 TALL = 1.6
 MOST_COLOURS = 6
 ACROSS = 4
@@ -150,6 +151,8 @@ def _compose(
 ) -> None:
     aspect = min(max(max(_size(panel)[0] / _size(panel)[1] for panel in panels), 0.3), 4.0)
     columns = min(ACROSS_TALL if aspect > TALL else ACROSS, len(panels))
+    if panels[0].kind == "map":
+        columns = max(columns, MAPS_ACROSS)  # many maps of few subjects: each stays small
     rows = -(-len(panels) // columns)
     height = min(aspect * 0.88 * WIDTH / columns, TALLEST)
     total = rows * (height + 0.34) + 0.6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +18,7 @@ from igdd.kinetics import Fit, InputCurve
 from igdd.results import FittedCurves, Panel, Value
 from igdd.stages.panels import map_panel
 from igdd.stages.plan import InputsPlan, SessionPlan
+from igdd.stages.protocol import held_values, si_factor
 from igdd.types import Curves, Frames, Image, Session
 from igdd.uncertainty import Estimate
 
@@ -57,8 +58,10 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         words = _words(asked)
         found = fit(model, curves, inputs, **words)
         shared = _shared(found, fit, (model, curves, inputs, words))
-        values += rows(found, shared, curves)
-        shown.append(to_show(found, curves, (session.subject.id, session.name), inputs))
+        held = held_values(model, asked["hold"], asked["free"])
+        values += rows(found, shared, curves, held)
+        visit = (session.subject.id, session.name)
+        shown.append(to_show(found, curves, visit, inputs, held))
         methods.append(_sentence(model, found, inputs))
     return Kinetics(values=tuple(values), curves=tuple(shown), methods=tuple(methods))
 
@@ -233,16 +236,21 @@ def _shared(found: Fit, fit: Any, call: tuple[Any, ...]) -> np.ndarray:
     return np.asarray(np.abs(again.values - found.values))
 
 
-def rows(found: Fit, shared: np.ndarray, curves: Curves) -> Iterator[Value]:
-    """One row for each region and parameter, in display units, at the middle of the window."""
-    from igdd.stages.protocol import si_factor
+def rows(
+    found: Fit, shared: np.ndarray, curves: Curves, held: Collection[str] = ()
+) -> Iterator[Value]:
+    """One row for each region and parameter, in display units, at the middle of the window.
 
+    Parameters that were `held` have no row.
+    """
     for row, region in enumerate(found.names):
         used = np.isfinite(found.predicted[row])
         frames = np.flatnonzero(used) if used.any() else np.arange(used.size)
         time = float(curves.frames.start[frames[0]] + curves.frames.end[frames[-1]]) / 2
         note = ", ".join(f"{name} {value:g}" for name, value in found.notes[row].items())
         for column, (name, unit) in enumerate(zip(found.parameters, found.display, strict=True)):
+            if name in held:
+                continue
             factor = si_factor(unit)
             common = float(shared[row, column]) / factor
             random = float(np.sqrt(found.covariance[row, column, column])) / factor
@@ -263,7 +271,11 @@ def rows(found: Fit, shared: np.ndarray, curves: Curves) -> Iterator[Value]:
 
 
 def to_show(
-    found: Fit, curves: Curves, visit: tuple[str, str], inputs: Mapping[str, InputCurve]
+    found: Fit,
+    curves: Curves,
+    visit: tuple[str, str],
+    inputs: Mapping[str, InputCurve],
+    held: Collection[str] = (),
 ) -> FittedCurves:
     """Curves, model and input of a visit (subject, session), for the report."""
     seen = next((inputs[role] for role in ("plasma", "reference") if role in inputs), None)
@@ -276,7 +288,7 @@ def to_show(
         session=visit[1],
         model=found.model,
         regions=found.names,
-        parameters=found.parameters,
+        parameters=tuple(name for name in found.parameters if name not in held),
         time=curves.frames.middle,
         values=curves.values,
         predicted=found.predicted,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from igdd import units
+from igdd import catalog, units
 from igdd.errors import InputError
 from igdd.io.sidecar import read_sidecar
 from igdd.kinetics import Fit, InputCurve
@@ -82,10 +82,18 @@ class TableFit:
     fit: Fit
     curves: Curves
     inputs: Mapping[str, InputCurve]
+    held: tuple[str, ...]
 
 
 def fit_table(
-    model: str, path: Path, seen: Seen, *, unit: str | None = None, **words: Any
+    model: str,
+    path: Path,
+    seen: Seen,
+    *,
+    unit: str | None = None,
+    hold: Mapping[str, str] | None = None,
+    free: tuple[str, ...] = (),
+    **words: Any,
 ) -> TableFit:
     """A model fitted to every region of a table of curves but those that serve as inputs."""
     from igdd.io import tac_table
@@ -101,7 +109,9 @@ def fit_table(
     if not rows:
         raise InputError(f"{path}: has no region beside those that serve as inputs")
     curves = curves.of(rows)
-    return TableFit(fit=fit(model, curves, found, **words), curves=curves, inputs=found)
+    held = doors.held_values(catalog.find("models", model), hold or {}, free)
+    made = fit(model, curves, found, hold=hold, free=free, **words)
+    return TableFit(fit=made, curves=curves, inputs=found, held=tuple(held))
 
 
 def results(made: TableFit, title: str) -> Results:
@@ -110,12 +120,12 @@ def results(made: TableFit, title: str) -> Results:
 
     from igdd.stages.kinetics import rows, to_show
 
-    values = rows(made.fit, np.zeros_like(made.fit.values), made.curves)
+    values = rows(made.fit, np.zeros_like(made.fit.values), made.curves, made.held)
     return Results(
         study={"schema": 1, "title": title},
         measurements=pd.DataFrame([one.row("1", "1", "") for one in values], columns=list(COLUMNS)),
         findings=pd.DataFrame(columns=list(FINDINGS)),
-        fits=(to_show(made.fit, made.curves, ("1", "1"), made.inputs),),
+        fits=(to_show(made.fit, made.curves, ("1", "1"), made.inputs, made.held),),
     )
 
 

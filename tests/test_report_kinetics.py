@@ -50,7 +50,7 @@ def study(regions=("cortex", "cerebellum"), **changes):
 def test_each_model_has_curves_residuals_and_a_table():
     found = kinetics.blocks(overview(study()))
     assert [block.title for block in found] == [
-        "Two tissue: curves and fits",
+        "Two tissue: curves and fits, activity concentration (kBq/mL)",
         "Two tissue: residuals",
         "Two tissue: parameters",
     ]

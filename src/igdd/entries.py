@@ -271,7 +271,10 @@ class InputsEntry(Entry):
     portal: str | None = Field(default=None, description="region of the portal vein")
     population: str | None = None
     reference: str | None = Field(default=None, description="region of the reference tissue")
+    dose: float | None = Field(default=None, gt=0, description="of a population, mol/g of body")
     zero: Literal["scan_start", "administration"] | None = None
+    unit: str | None = Field(default=None, description="of blood tables that do not say")
+    time_unit: str | None = None
     compartment: Literal["plasma", "blood", "portal"] | None = None
     substance: Literal["parent", "total", "carrier", "contrast"] | None = None
     parent_fraction: str = "interpolate"

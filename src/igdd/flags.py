@@ -18,9 +18,18 @@ FLAGS: dict[str, str] = {
     "were compared by Fieller's interval, not geometric means.",
     "at_bound": "A fitted parameter lies at the bound of what is possible; its standard error is "
     "not meaningful.",
+    "back_extrapolated_over_fifth": "More than 20 % of the area lies before the first sample "
+    "after a bolus.",
+    "below_limit": "The profile holds values below the limit of quantification; what stands for "
+    "them was chosen in the call, and none enters the terminal regression.",
+    "blood_recordings_differ": "Manual samples and the autosampler differ by more than 10 % where "
+    "both ran; neither was changed.",
+    "bolus_from_zero": "The sample at the time of the bolus is not above zero: it may have been "
+    "drawn before it.",
     "branching_unknown": "Nobody said whether the positron branching ratio was applied.",
     "calibration_sd_unknown": "No uncertainty of the scanner's calibration was declared; it is not "
     "in the interval.",
+    "concentration_missing": "A sample without a concentration was left out.",
     "contour_gap": "The region's outlines skip planes; nothing was filled in between them.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
     "decay_state_assumed": "Nothing says whether blood is corrected for decay; the image's state "
@@ -30,22 +39,40 @@ FLAGS: dict[str, str] = {
     "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq: some scanners write so.",
     "dose_sd_unknown": "No uncertainty of the administered activity was given; it is not in the "
     "interval.",
+    "dose_unknown": "No dose was given: there is no clearance and no volume.",
+    "dose_zero": "The dose is zero: there is no clearance and no volume.",
     "duplicate_name": "Two regions of a file had the same name; the later one carries a number.",
+    "duplicate_sample": "The same sample was in the table twice; it was used once.",
     "duplicate_slice": "The same slice was present twice with the same content; one was used.",
     "estimate_not_positive": "An estimate at or below zero was left out of the comparison on the "
     "log scale.",
     "empty_region": "The region holds no voxel of the image; its values are NaN.",
     "excluded": "Left out by the study, with the reason given there.",
+    "extrapolated_over_fifth": "More than 20 % of the area lies beyond the last measured "
+    "concentration.",
+    "feature_undefined": "The region leaves this feature undefined (too few voxels or levels, a "
+    "quotient by zero) or is too large for it; NaN.",
+    "few_voxels": "Fewer than 64 voxels: texture then says little but how large the region is.",
     "frame_reference_is_start": "FrameReferenceTime is the frame's start, not its average time.",
     "half_life_differs": "The header's half-life differs from ICRP-107 by more than 0.1 %; the "
     "header's was used.",
     "header_warning": "The reading library warned about this file; see the run log.",
+    "initial_not_falling": "The first two concentrations after the bolus do not fall: the first "
+    "stands for the one at time zero.",
     "input_extended": "The input ends within the last frame; it was carried on at its last value.",
+    "input_model_misfit": "The fitted input's area differs by more than 5 % from its samples': "
+    "the model does not describe them.",
+    "input_peak_missed": "The highest sample of the input is its first: what came before it was "
+    "not measured.",
     "interval_unbounded": "The reference arm's mean cannot be told from zero: the ratio's interval "
     "has no bounds.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
     "mass_sd_unknown": "No uncertainty of the weighed mass was given; it is not in the interval.",
     "nan_voxels": "The region holds voxels without a value; they were left out.",
+    "negative_concentration": "A concentration is below zero; it is part of the linear areas, as "
+    "measured, and of no logarithm.",
+    "no_metabolite_correction": "No parent fraction was measured: the plasma input holds "
+    "metabolites, as far as there are any.",
     "noise_unknown": "No replicate frames and no declared noise model: image noise is not in the "
     "uncertainty.",
     "not_attenuation_corrected": "Values are not corrected for attenuation; the study declares it.",
@@ -54,19 +81,29 @@ FLAGS: dict[str, str] = {
     "not_estimable": "Too little was left to estimate this finding; its sentence says what lacks.",
     "not_fitted": "The curve could not be fitted (too few frames, no signal, or a value missing); "
     "NaN.",
+    "nothing_measured": "No concentration is above zero and above the limit.",
     "nuclide_code_differs": "The radionuclide code contradicts its meaning or half-life; the "
     "half-life decides.",
     "overlap_counted_once": "Regions overlap: the ledger counts the shared part once, in the "
     "smaller region.",
     "partly_outside": "Part of the region lies outside the image.",
+    "peak_at_first_sample": "The highest concentration is the first: the true peak may lie "
+    "before it.",
+    "peak_at_last_sample": "The highest concentration is the last: the true peak may lie after it.",
     "philips_factors_differ": "The SUV and activity scale factors of the header differ by more "
     "than 1 %.",
     "poorly_identified": "The data do not determine this parameter: other values fit about as "
     "well.",
+    "predose_left_out": "Samples from before the dose (negative times) were left out.",
     "psf_unknown": "No point spread was declared; values are not corrected for partial volume.",
     "resampled": "The region was drawn on another grid and brought to the image's by overlap.",
     "residual_runs": "The residuals keep one sign for long runs: the model does not follow the "
     "curve.",
+    "rising_tail": "No terminal phase: the last concentrations do not fall.",
+    "scatter_pooled": "A time has a single animal: one coefficient of variation was taken for "
+    "all times.",
+    "scatter_unknown": "Too few animals to know their scatter; there is no standard error or no "
+    "interval.",
     "series_time_unchecked": "The decay reference is the series time, and no acquisition time is "
     "there to check it by.",
     "sex_other": "Sex is neither M nor F: the mean of both formulas was used.",
@@ -77,6 +114,12 @@ FLAGS: dict[str, str] = {
     "standard_sd_unknown": "A single standard of unknown uncertainty: how well it was made is not "
     "in the interval.",
     "suv_reference_override": "The study's value replaced the header's.",
+    "tail_not_positive": "A value of the terminal phase has no logarithm; an arithmetic tail "
+    "mean can be asked for.",
+    "terminal_fit_poor": "The terminal regression has an adjusted R2 below 0.8.",
+    "terminal_points_few": "Fewer than three concentrations after the peak: there is no terminal "
+    "phase to fit.",
+    "terminal_span_short": "The terminal regression spans less than two half-lives.",
     "unaccounted": "The mass balance does not close within its uncertainty.",
     "weight_in_grams": "The weight is above 1000 and was read as grams.",
 }

@@ -27,7 +27,7 @@ COMMON = frozenset({"model", "version", *FitEntry.model_fields})
 KNOTS_SHOWN = 200
 # Keys of [[inputs]] that are options of `igdd.stages.inputs`.
 INPUT_OPTIONS = (
-    "compartment", "substance", "parent_fraction", "plasma_to_blood", "model", "infusion",
+    "unit", "time_unit", "compartment", "substance", "parent_fraction", "plasma_to_blood", "model", "infusion",
     "haematocrit", "delay", "dispersion", "decay_corrected",
 )  # fmt: skip
 
@@ -127,6 +127,8 @@ def session_inputs(
     options = {name: getattr(entry, name) for name in INPUT_OPTIONS}
     if entry.decay_corrected is False and curves.decay is not None:
         options["half_life"] = curves.decay.half_life
+    if curves.frames.zero.kind == "administration":
+        options["injection"] = -(shift or 0.0)
     found: dict[str, InputCurve] = {}
     if entry.portal is not None and entry.region is not None:
         found |= dual_input(curves, entry.region, entry.portal, haematocrit=entry.haematocrit)
@@ -145,6 +147,7 @@ def session_inputs(
         found |= population_input(
             entry.population,
             float(curves.frames.end.max()),
+            dose=entry.dose,
             haematocrit=entry.haematocrit,
             delay=entry.delay,
         )

@@ -1,0 +1,170 @@
+"""Inputs from the image: a blood pool, two blood supplies of the liver, a reference tissue.
+
+A region has only frame means. Its curve is straight between the frames' middles, begins with 0 at
+the first frame's start, and keeps the last frame's value to that frame's end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igdd.errors import InputError
+from igdd.kinetics import InputCurve
+from igdd.stages.blood import Account, Recordings, Samples
+from igdd.stages.blood_files import read_recordings
+from igdd.stages.input_assembly import assemble, to_plasma
+from igdd.stages.input_options import InputOptions
+from igdd.types import Curves
+
+UNITS = ("Bq/mL", "mol/mL", "g/mL", "1/s", "HU")
+
+
+def reference_input(curves: Curves, region: str) -> dict[str, InputCurve]:
+    """The role "reference": a reference region's curve, made into an input."""
+    time, values = _knots(curves, region)
+    curve = InputCurve(
+        time=time,
+        values=values,
+        compartment="tissue",
+        substance="total",
+        unit=curves.unit,
+        source=f"reference region {region}",
+        flags=_begins_late(values),
+    )
+    return {"reference": curve}
+
+
+def image_derived(
+    curves: Curves,
+    region: str,
+    *,
+    recovery: float = 1.0,
+    background: str | None = None,
+    manual: Path | str | Sequence[Path | str] | None = None,
+    blood_scaling: bool = False,
+    **given: Any,
+) -> dict[str, InputCurve]:
+    """Inputs by role from a blood pool in the image, with manual blood samples if there are any.
+
+    recovery       share of the blood's activity that the region shows (recovery coefficient)
+    background     region around it whose activity spills in: blood = (region - (1 - recovery) x
+                   background) / recovery
+    manual         blood tables: the plasma ratio and parent fraction come from them, and the blood
+                   after the scan's end
+    blood_scaling  scale the image's blood by its manual samples after the bolus has passed
+    given          `InputOptions` by name; `plasma_to_blood` and `substance` where there are
+                   no manual samples
+    """
+    options = InputOptions.of(given)
+    time, values = _knots(curves, region)
+    account = Account(said=[f"image-derived, region {region}"])
+    if not 0 < recovery <= 2:
+        raise InputError(f"recovery is {recovery:g}; expected a coefficient near 1, above 0")
+    around = _knots(curves, background).values if background is not None else 0.0
+    spilled = f", spill-in from {background}" if background is not None else ""
+    if recovery != 1.0:
+        account.said.append(f"recovery {recovery:g}{spilled}")
+    elif background is not None:
+        raise InputError("with a recovery of 1 nothing spills in; expected a recovery, too")
+    values = (values - (1 - recovery) * around) / recovery
+    recordings = _with_manual(manual, Samples(time, values), curves.unit, options, account)
+    if blood_scaling:
+        recordings = _scaled(recordings, account)
+    if curves.decay is not None and curves.decay.corrected_to is None:
+        raise InputError("the image is not corrected for decay; expected curves that are")
+    if curves.decay is not None and manual is None:
+        options = dataclasses.replace(options, decay_corrected=True, half_life=None)
+    account.flags.extend(_begins_late(values))
+    return assemble(recordings, options, account)
+
+
+def dual_input(
+    curves: Curves, arterial: str, portal: str, *, haematocrit: float | None = None
+) -> dict[str, InputCurve]:
+    """The roles "plasma" and "portal" of the liver from an artery's and the portal vein's region.
+
+    haematocrit  of contrast in whole blood, as vessels show it; None: the curves are of plasma
+    """
+    found = {}
+    for role, region in (("plasma", arterial), ("portal", portal)):
+        time, values = _knots(curves, region)
+        curve = InputCurve(
+            time=time,
+            values=values,
+            compartment="plasma" if haematocrit is None else "blood",
+            substance="total" if curves.unit == "Bq/mL" else "contrast",
+            unit=curves.unit,
+            source=f"image-derived, region {region}",
+            flags=_begins_late(values),
+        )
+        found[role] = curve if haematocrit is None else to_plasma(curve, haematocrit)
+    return found
+
+
+def _knots(curves: Curves, region: str) -> Samples:
+    if region not in curves.names:
+        raise InputError(f"region {region!r} is not there; expected {', '.join(curves.names)}")
+    if curves.unit not in UNITS:
+        raise InputError(f"curves are in {curves.unit!r}; expected one of {', '.join(UNITS)}")
+    order = np.argsort(curves.frames.middle, kind="stable")
+    middle = curves.frames.middle[order]
+    values = curves.values[curves.names.index(region)][order]
+    if not np.isfinite(values).all():
+        lost = int(order[np.argmin(np.isfinite(values))])
+        raise InputError(f"region {region!r} has no value in frame {lost}; expected a number")
+    if not (np.diff(middle) > 0).all():
+        raise InputError("two frames have the same middle; expected frames one after another")
+    start, end = float(curves.frames.start.min()), float(curves.frames.end.max())
+    return Samples(
+        np.concatenate([[start], middle, [end]]), np.concatenate([[0.0], values, values[-1:]])
+    )
+
+
+def _begins_late(values: np.ndarray) -> tuple[str, ...]:
+    """The first frame is the highest: the bolus came before the scan."""
+    return ("input_peak_missed",) if values[1] > 0 and np.argmax(values) == 1 else ()
+
+
+def _with_manual(
+    manual: Path | str | Sequence[Path | str] | None,
+    image: Samples,
+    unit: str,
+    options: InputOptions,
+    account: Account,
+) -> Recordings:
+    if manual is None:
+        return Recordings(unit=unit, automatic=image, from_image=True, source="image")
+    found = read_recordings(manual, options, account)
+    if found.unit != unit:
+        raise InputError(
+            f"{found.source}: is in {found.unit} but the image in {unit}; expected one unit"
+        )
+    if found.automatic is not None:
+        raise InputError(f"{found.source}: holds an autosampler's blood; expected manual samples")
+    return dataclasses.replace(found, automatic=image, from_image=True)
+
+
+def _scaled(recordings: Recordings, account: Account) -> Recordings:
+    """Image blood times the median ratio of the manual samples after the bolus to it."""
+    image, manual = recordings.automatic, recordings.blood
+    if image is None or manual is None:
+        raise InputError("blood_scaling needs manual whole-blood samples; none was given")
+    high = np.flatnonzero(image.values > image.values.max() / 2)
+    passed = float(image.time[min(high[-1] + 1, image.time.size - 1)])
+    late = (manual.time >= passed) & (manual.time <= image.time[-1])
+    beside = np.interp(manual.time, *image)
+    late &= beside > 0
+    if not late.any():
+        raise InputError(
+            f"blood_scaling needs manual samples from {passed:g} to {image.time[-1]:g} s, after "
+            "the bolus; there is none"
+        )
+    scale = float(np.median(manual.values[late] / beside[late]))
+    account.said.append(f"scaled by {scale:.3f}, the median of {int(late.sum())} blood samples")
+    scaled = Samples(image.time, image.values * scale)
+    return dataclasses.replace(recordings, automatic=scaled)

@@ -1,0 +1,166 @@
+"""Inputs from the image: knots, recovery, scaling, two blood supplies."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from igdd.errors import InputError
+from igdd.stages import inputs
+from igdd.types import Curves, Decay, Frames, Zero
+
+EDGES = np.array([0.0, 10, 20, 30, 60, 120, 300, 600, 1200, 2400])
+MIDDLE = (EDGES[1:] + EDGES[:-1]) / 2
+BLOOD = np.array([0.0, 40, 100, 70, 40, 25, 18, 14, 10]) * 1000
+WALL = np.array([0.0, 5, 20, 22, 20, 18, 15, 12, 9]) * 1000
+
+
+def curves(unit: str = "Bq/mL", **regions: np.ndarray) -> Curves:
+    given = regions or {"aorta": BLOOD, "wall": WALL}
+    count, times = len(given), EDGES.size - 1
+    return Curves(
+        values=np.stack([*given.values()]),
+        covariance=np.full((times, count, count), np.nan),
+        volume=np.full(count, 1.0),
+        volume_sd=np.full(count, np.nan),
+        names=tuple(given),
+        kinds=("blood",) * count,
+        frames=Frames(start=EDGES[:-1], duration=np.diff(EDGES), zero=Zero(kind="administration")),
+        quantity="activity_concentration",
+        unit=unit,
+        analyte="label",
+        decay=Decay(nuclide="F-18", half_life=6586.2, corrected_to=0.0),
+    )
+
+
+def manual(tmp_path, scale: float):
+    path = tmp_path / "sub-01_recording-manual_blood.tsv"
+    samples = [(t, scale * np.interp(t, MIDDLE, BLOOD) / 1000) for t in (60.0, 450.0, 1500.0)]
+    rows = [(t, b, 1.1 * b, f) for (t, b), f in zip(samples, (0.9, 0.6, 0.3), strict=True)]
+    names = (
+        "time",
+        "whole_blood_radioactivity",
+        "plasma_radioactivity",
+        "metabolite_parent_fraction",
+    )
+    lines = ["\t".join(names), *("\t".join(map(repr, map(float, row))) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    units = dict(zip(names, ("s", "kBq/mL", "kBq/mL", "unitless"), strict=True))
+    facts = {name: {"Units": unit} for name, unit in units.items()}
+    path.with_suffix(".json").write_text(json.dumps(facts))
+    return path
+
+
+def test_a_reference_begins_with_zero_and_keeps_its_last_frame():
+    found = inputs.reference_input(curves(), "wall")["reference"]
+    assert_array_equal(found.time, [0, *MIDDLE, 2400])
+    assert_array_equal(found.values, [0, *WALL, WALL[-1]])
+    assert (found.compartment, found.unit, found.flags) == ("tissue", "Bq/mL", ())
+
+
+def test_image_blood_is_whole_blood_in_the_images_own_decay_state():
+    found = inputs.image_derived(curves(), "aorta")
+    assert set(found) == {"blood"}
+    assert_array_equal(found["blood"].values, [0, *BLOOD, BLOOD[-1]])
+    assert found["blood"].flags == ()
+
+
+def test_recovery_and_spill_in_are_undone():
+    coefficient = 0.8
+    seen = coefficient * BLOOD + (1 - coefficient) * WALL
+    found = inputs.image_derived(
+        curves(aorta=seen, wall=WALL), "aorta", recovery=coefficient, background="wall"
+    )
+    assert_allclose(found["blood"].values, [0, *BLOOD, BLOOD[-1]])
+    plain = inputs.image_derived(curves(aorta=0.8 * BLOOD), "aorta", recovery=0.8)
+    assert_allclose(plain["blood"].values, found["blood"].values)
+
+
+def test_manual_samples_scale_it_and_give_plasma_and_metabolites(tmp_path):
+    path = manual(tmp_path, scale=1.25)
+    found = inputs.image_derived(curves(), "aorta", manual=path, blood_scaling=True)
+    assert_allclose(found["blood"].values, 1.25 * np.array([0, *BLOOD, BLOOD[-1]]))
+    assert "scaled by 1.250" in found["blood"].source
+    plasma = found["plasma"]
+    assert plasma.substance == "parent"
+    share = np.interp(MIDDLE, [0, 60, 450, 1500], [1, 0.9, 0.6, 0.3])
+    expected = 1.1 * 1.25 * BLOOD * share
+    assert_allclose(np.interp(MIDDLE, plasma.time, plasma.values), expected, rtol=1e-12)
+
+
+def test_without_scaling_manual_samples_leave_the_image_alone_and_tell_the_difference(tmp_path):
+    found = inputs.image_derived(curves(), "aorta", manual=manual(tmp_path, scale=1.25))
+    assert_array_equal(found["blood"].values, [0, *BLOOD, BLOOD[-1]])
+    assert "blood_recordings_differ" in found["blood"].flags
+
+
+def test_a_given_ratio_and_substance_make_plasma_of_the_image():
+    found = inputs.image_derived(curves(), "aorta", plasma_to_blood=1.1, substance="total")
+    assert_allclose(found["plasma"].values, 1.1 * found["blood"].values)
+    assert found["plasma"].flags == ()
+
+
+def test_a_stealth_carrier_in_the_aorta_gives_plasma_by_haematocrit():
+    found = inputs.image_derived(curves(), "aorta", substance="carrier", haematocrit=0.4)
+    assert_allclose(found["plasma"].values, found["blood"].values / 0.6)
+
+
+def test_the_liver_has_two_supplies():
+    agent = curves("mol/mL", aorta=BLOOD, portal_vein=WALL)
+    found = inputs.dual_input(agent, "aorta", "portal_vein", haematocrit=0.4)
+    assert set(found) == {"plasma", "portal"}
+    assert_allclose(found["portal"].values, np.array([0, *WALL, WALL[-1]]) / 0.6)
+    assert {one.compartment for one in found.values()} == {"plasma"}
+    plain = inputs.dual_input(agent, "aorta", "portal_vein")
+    assert_allclose(plain["plasma"].values, [0, *BLOOD, BLOOD[-1]])
+
+
+def test_a_scan_that_begins_after_the_bolus_is_flagged():
+    late = inputs.reference_input(curves(aorta=np.sort(BLOOD)[::-1]), "aorta")["reference"]
+    assert late.flags == ("input_peak_missed",)
+
+
+def test_frames_days_apart_make_an_input():
+    edges = np.array([0.0, 1800.0, 86400.0, 88200.0, 259200.0, 261000.0])
+    frames = Frames(
+        start=edges[::2], duration=edges[1::2] - edges[::2], zero=Zero(kind="administration")
+    )
+    one = curves(blood=BLOOD)
+    days = dataclasses.replace(
+        one, values=BLOOD[None, 2:5], frames=frames, covariance=np.full((3, 1, 1), np.nan)
+    )
+    found = inputs.image_derived(days, "blood", substance="carrier", haematocrit=0.4)["plasma"]
+    assert_allclose(found.time, [0, 900, 87300, 260100, 261000])
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "says"),
+    [
+        ({}, {"region": "heart"}, "aorta, wall"),
+        ({}, {"recovery": 0.0}, "above 0"),
+        ({}, {"background": "wall"}, "expected a recovery"),
+        ({}, {"blood_scaling": True}, "manual whole-blood samples"),
+        ({}, {"dispersion": 2.6}, "autosampler"),
+        ({"unit": "SUV"}, {}, "curves are in"),
+        (
+            {"decay": Decay(nuclide="F-18", half_life=6586.2, corrected_to=None)},
+            {},
+            "not corrected for decay",
+        ),
+    ],
+)
+def test_what_the_image_cannot_give_is_refused(change, given, says):
+    image = dataclasses.replace(curves(), **change)
+    with pytest.raises(InputError, match=says):
+        inputs.image_derived(image, **{"region": "aorta", **given})
+
+
+def test_a_frame_without_a_value_is_refused():
+    values = BLOOD.copy()
+    values[3] = np.nan
+    with pytest.raises(InputError, match="frame 3"):
+        inputs.image_derived(curves(aorta=values), "aorta")

@@ -120,3 +120,30 @@ def test_each_parametric_map_is_a_row_of_pictures(tmp_path):
 def test_charts_carry_plain_json():
     for block in kinetics.blocks(overview(study()))[:2]:
         json.dumps(block.spec, allow_nan=False)
+
+
+def test_a_lassen_plot_shows_every_subject_with_its_line():
+    from igdd.comparisons.occupancy import occupancy
+
+    volumes = {"cortex": 3.5, "thalamus": 5.0, "striatum": 6.5}
+    rows = [
+        row(subject=subject, session=session, region=region, metric="logan_VT", unit="mL/cm3",
+            value=1.5 + (VT - 1.5) * left)
+        for subject in ("1", "2")
+        for session, left in (("base", 1.0), ("drug", 0.4))
+        for region, VT in volumes.items()
+    ]  # fmt: skip
+    made = results(rows)
+    found = occupancy(made.measurements, on="logan_VT", sessions=("base", "drug"), kinds={})
+    asked = {"method": "occupancy", "on": "logan_VT", "sessions": ["base", "drug"]}
+    chart = kinetics.lassen(
+        overview(results(rows, findings=found, study={"schema": 1, "compare": [asked]}))
+    )
+    line = chart.spec["layer"][0]["data"]["values"]
+    # from VND, where nothing is displaced, to the largest VT: 0.6 of its specific part
+    assert [line[0]["across"], line[0]["up"]] == pytest.approx([1.5, 0.0])
+    assert line[1]["up"] == pytest.approx(0.6 * 5.0)
+
+
+def test_without_an_occupancy_there_is_no_lassen_plot():
+    assert kinetics.lassen(overview(study())) is None

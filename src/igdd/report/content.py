@@ -117,6 +117,7 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
         blocks.append(figures.time_activity(view))
         blocks.extend(kinetics.blocks(view))
         blocks.extend(maps)
+        blocks.append(kinetics.lassen(view))
     if question == "Q3":
         blocks.append(figures.waterfall(view))
     blocks.append(balance.forest(view, question))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from igdd.report import theme, wording
-from igdd.report.chart import WIDTH, Chart, finished, inline
+from igdd.report.chart import WIDTH, Chart, finished, inline, inline_values
 from igdd.report.listings import Table
 from igdd.report.overview import Overview, each, natural
 from igdd.results import FittedCurves
@@ -163,6 +163,73 @@ def _points(view: Overview, fits: list[FittedCurves]) -> tuple[pd.DataFrame, str
     if not rows:
         return pd.DataFrame({"place": [], "time": [], "measured": [], "fitted": []}), cut
     return pd.concat(rows, ignore_index=True), cut
+
+
+def lassen(view: Overview) -> Chart | None:
+    """VT of the baseline less VT under the drug, over VT of the baseline."""
+    findings = view.results.findings
+    findings = findings[findings["comparison"] == "occupancy"]
+    volumes = [one for one in dict.fromkeys(findings["metric"]) if str(one).endswith("VT")]
+    asked = next(
+        (
+            one
+            for one in view.study.get("compare") or ()
+            if one.get("method") == "occupancy" and one.get("on") in volumes
+        ),
+        None,
+    )
+    if asked is None:
+        return None
+    metric, (first, second) = str(asked["on"]), asked["sessions"]
+    key = ["subject", "region"]
+    both = view.of(metric, session=first)[[*key, "value"]].merge(
+        view.of(metric, session=second)[[*key, "value"]], on=key, suffixes=("_first", "_second")
+    )
+    lines = []
+    for subject, rows in both.groupby("subject", sort=True):
+        slope = findings.loc[findings["contrast"] == f"occupancy of subject {subject}", "estimate"]
+        VND = findings.loc[findings["contrast"] == f"VND of subject {subject}", "estimate"]
+        if not (len(slope) and len(VND) and np.isfinite(slope.iloc[0])):
+            continue
+        for across in (float(VND.iloc[0]), float(rows["value_first"].max())):
+            height = float(slope.iloc[0]) * (across - float(VND.iloc[0]))
+            lines.append({"subject": str(subject), "across": across, "up": height})
+    if not len(both) or not lines:
+        return None
+    points = both.assign(across=both["value_first"], up=both["value_first"] - both["value_second"])[
+        ["subject", "region", "across", "up"]
+    ]
+    return Chart(
+        name="lassen",
+        title=f"Lassen plot: {wording.session_name(second)} against {wording.session_name(first)}",
+        caption="Points: regions; lines: each subject's regression. The slope is the occupancy, "
+        "the crossing of the abscissa VND.",
+        spec=_lassen_spec(points, lines, (first, second)),
+    )
+
+
+def _lassen_spec(points: pd.DataFrame, lines: list[Any], sessions: tuple[str, str]) -> Any:
+    import altair as alt
+
+    subjects = sorted(set(points["subject"]), key=natural)
+    colour = alt.Color(
+        "subject:N", title="subject", scale=alt.Scale(domain=subjects,
+        range=theme.colours(subjects)),
+    )  # fmt: skip
+    x = alt.X("across:Q", title=f"VT {wording.session_name(sessions[0])} (mL/cm3)")
+    y = alt.Y(
+        "up:Q",
+        title=f"VT {wording.session_name(sessions[0])} − {wording.session_name(sessions[1])}",
+    )
+    dots = (
+        alt.Chart(inline(points))
+        .mark_circle(size=40)
+        .encode(x=x, y=y, color=colour, tooltip=[alt.Tooltip("region:N"), alt.Tooltip("subject:N")])
+    )
+    drawn = (
+        alt.Chart(inline_values(lines)).mark_line(strokeWidth=1.4).encode(x=x, y=y, color=colour)
+    )
+    return finished(alt.layer(drawn, dots).properties(width=WIDTH, height=260))
 
 
 def parameters(view: Overview, model: str, fits: list[FittedCurves]) -> Table | None:

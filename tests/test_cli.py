@@ -32,6 +32,9 @@ COMMANDS = [
     "list",
     "suv",
     "tacs",
+    "fit",
+    "map",
+    "nca",
     "conformance",
 ]  # DESIGN, section 5
 

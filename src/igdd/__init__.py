@@ -10,6 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+# Public name -> module, with the name inside it where that differs.
 _PLACES = {
     "Estimate": "igdd.uncertainty",
     "Frames": "igdd.types",
@@ -24,6 +25,12 @@ _PLACES = {
     "activity": "igdd.decay",
     "chain_activities": "igdd.decay",
     "decay_factor": "igdd.decay",
+    "InputCurve": "igdd.kinetics",
+    "fit": "igdd.stages.fit",
+    "map": "igdd.stages.map:map_image",
+    "read_inputs": "igdd.stages.inputs",
+    "nca": "igdd.stages.nca",
+    "nca_sparse": "igdd.stages.nca_sparse",
     "nuclide": "igdd.decay",
     "run": "igdd.line",
 }
@@ -34,7 +41,8 @@ __all__ = [*sorted(_PLACES), "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'igdd' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+    module, _, attribute = _PLACES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:

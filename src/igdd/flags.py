@@ -64,6 +64,8 @@ FLAGS: dict[str, str] = {
     "the model does not describe them.",
     "input_peak_missed": "The highest sample of the input is its first: what came before it was "
     "not measured.",
+    "interval_beyond_last": "The interval of the partial area ends after the last measured "
+    "concentration: the rest is extrapolated by lambda_z.",
     "interval_unbounded": "The reference arm's mean cannot be told from zero: the ratio's interval "
     "has no bounds.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",

@@ -27,7 +27,8 @@ COMMON = frozenset({"model", "version", *FitEntry.model_fields})
 KNOTS_SHOWN = 200
 # Keys of [[inputs]] that are options of `igdd.stages.inputs`.
 INPUT_OPTIONS = (
-    "unit", "time_unit", "compartment", "substance", "parent_fraction", "plasma_to_blood", "model", "infusion",
+    "unit", "time_unit", "compartment", "substance", "parent_fraction", "plasma_to_blood", "model",
+    "infusion",
     "haematocrit", "delay", "dispersion", "decay_corrected",
 )  # fmt: skip
 

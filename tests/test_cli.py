@@ -35,6 +35,7 @@ COMMANDS = [
     "fit",
     "map",
     "nca",
+    "features",
     "conformance",
 ]  # DESIGN, section 5
 

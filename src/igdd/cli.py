@@ -475,7 +475,12 @@ def features(
     image: Annotated[Path, typer.Argument(help="An image: NIfTI, NRRD, or a DICOM folder.")],
     mask: Annotated[Path, typer.Argument(help="Label NIfTI or NRRD, SEG or RTSTRUCT.")],
     config: Annotated[
-        str, typer.Option("--config", help="Name of a configuration, or a TOML file.")
+        str,
+        typer.Option(
+            "--config",
+            help="volume, ibsi_digital_phantom, ibsi_a to ibsi_e, ibsi_validation_pet, _ct or _mr; "
+            "or a TOML file of your own.",
+        ),
     ] = "volume",
     region: Annotated[
         str | None, typer.Option("--region", help="The region meant, where there are several.")

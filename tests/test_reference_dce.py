@@ -1,0 +1,459 @@
+"""Contrast models against the public reference objects: OSIPI, Madym, QIBA and PkModeling.
+
+What is fitted goes the way of a user's curves, through `igdd.stages.fit`; what is predicted is the
+model's own function. Concentrations are mmol/L throughout.
+"""
+
+import csv
+import gzip
+import json
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from igdd.catalog import find, read_series
+from igdd.kernels.concentration import concentration, variable_flip
+from igdd.kinetics import InputCurve, Protocol
+from igdd.stages.fit import fit
+from igdd.stages.protocol import si_factor
+from igdd.types import Curves, Frames, Zero
+
+pytestmark = pytest.mark.reference
+FIELD = 10**9  # characters in one field of OSIPI's tables
+
+
+def frames_about(time):
+    """Frames with the samples at their middles."""
+    step = np.full(time.size, np.median(np.diff(time)))
+    return Frames(start=time - step / 2, duration=step, zero=Zero(kind="administration"))
+
+
+def curves_of(values, frames):
+    count, length = values.shape
+    return Curves(
+        values=values,
+        covariance=np.full((length, count, count), np.nan),
+        volume=np.ones(count),
+        volume_sd=np.zeros(count),
+        names=tuple(f"r{number}" for number in range(count)),
+        kinds=("organ",) * count,
+        frames=frames,
+        quantity="concentration",
+        unit="mmol/L",
+        analyte="contrast",
+    )
+
+
+def plasma(time, values):
+    return InputCurve(
+        time=time, values=values, compartment="plasma", substance="contrast", unit="mmol/L"
+    )
+
+
+def shown(result):
+    """Values and standard errors by parameter, in display units."""
+    factors = np.array([si_factor(unit) for unit in result.display])
+    deviations = np.sqrt(np.einsum("njj->nj", result.covariance))
+    return (
+        dict(zip(result.parameters, (result.values / factors).T, strict=True)),
+        dict(zip(result.parameters, (deviations / factors).T, strict=True)),
+    )
+
+
+def concordance(found, truth):
+    """Lin's concordance correlation coefficient."""
+    apart = (found.mean() - truth.mean()) ** 2
+    shared = np.mean((found - found.mean()) * (truth - truth.mean()))
+    return 2 * shared / (found.var() + truth.var() + apart)
+
+
+# --- OSIPI --------------------------------------------------------------------------------------
+
+# Absolute and relative part of the tolerance that the collection's own tests allow.
+OSIPI_TOLERANCE = {
+    "ve": (0.05, 0.0),
+    "vp": (0.025, 0.0),
+    "Ktrans": (0.005, 0.1),
+    "PS": (0.005, 0.1),
+    "Fp": (0.05, 0.1),
+    "delay": (1.0, 0.0),
+}
+TOFTS = {"Ktrans": "Ktrans", "ve": "ve"}
+# file, model, our names of its columns, number of cases, samples by which the curve is put later
+OSIPI = {
+    "extended Tofts": (
+        "dce_DRO_data_extended_tofts",
+        "extended_tofts",
+        {**TOFTS, "vp": "vp"},
+        15,
+        0,
+    ),
+    "extended Tofts, delayed": (
+        "dce_DRO_data_extended_tofts",
+        "extended_tofts",
+        {**TOFTS, "vp": "vp", "delay": ""},
+        15,
+        5,
+    ),
+    "Tofts": ("dce_DRO_data_tofts", "tofts", TOFTS, 25, 0),
+    "Tofts, delayed": ("dce_DRO_data_tofts", "tofts", {**TOFTS, "delay": ""}, 25, 10),
+    "Patlak": ("patlak_sd_0.02_delay_0", "patlak_dce", {"Ktrans": "ps", "vp": "vp"}, 9, 0),
+    "Patlak, delayed": (
+        "patlak_sd_0.02_delay_5",
+        "patlak_dce",
+        {"Ktrans": "ps", "vp": "vp", "delay": "arterial_delay"},
+        9,
+        0,
+    ),
+    "exchange": (
+        "2cxm_sd_0.001_delay_0",
+        "two_compartment_exchange",
+        {"Fp": "fp", "PS": "ps", "ve": "ve", "vp": "vp"},
+        24,
+        0,
+    ),
+    "exchange, delayed": (
+        "2cxm_sd_0.001_delay_5",
+        "two_compartment_exchange",
+        {"Fp": "fp", "PS": "ps", "ve": "ve", "vp": "vp", "delay": "arterial_delay"},
+        24,
+        0,
+    ),
+}
+# Curves of one input from which on a delay is searched in tables; fewer do not repay them, and
+# start where the model says.
+SEARCHED = 9
+# Cases outside the source's tolerance, all of them inside three of their own standard errors.
+OUTSIDE = {}
+
+
+def numbers(text):
+    return np.array([float(part) for part in text.split()])
+
+
+def osipi_case(row, columns, shift):
+    """Time, tissue, plasma and true values of one case; flow in mL/cm3/min."""
+    time = numbers(row["t"])
+    tissue = numbers(row["C"] if "C" in row else row["C_t"])
+    arterial = numbers(row["ca"] if "ca" in row else row["cp_aif"])
+    tissue = np.concatenate([np.zeros(shift), tissue[: tissue.size - shift]])
+    truth = {name: float(row[column]) for name, column in columns.items() if column}
+    if "Fp" in truth:
+        truth["Fp"] /= 100
+    if columns.get("delay") == "":
+        truth["delay"] = time[shift] - time[0]
+    return time, tissue, arterial, truth
+
+
+def shared_inputs(rows, columns, shift):
+    """Cases that share time and input: labels, time, tissue (n, t), plasma, true values (n,)."""
+    groups = {}
+    for row in rows:
+        time, tissue, arterial, truth = osipi_case(row, columns, shift)
+        key = time.tobytes(), arterial.tobytes()
+        groups.setdefault(key, []).append((row["label"], time, tissue, arterial, truth))
+    for cases in groups.values():
+        labels, times, tissues, arterials, truths = zip(*cases, strict=True)
+        together = {name: np.array([truth[name] for truth in truths]) for name in truths[0]}
+        yield labels, times[0], np.stack(tissues), arterials[0], together
+
+
+@pytest.mark.parametrize("name", OSIPI)
+def test_osipi_reference_objects(reference, name):
+    file, model, columns, count, shift = OSIPI[name]
+    csv.field_size_limit(FIELD)
+    with reference(f"mri/osipi_dce_dsc/dce_models/{file}.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == count
+    off, outside = {column: [] for column in columns}, []
+    for labels, time, tissue, arterial, truths in shared_inputs(rows, columns, shift):
+        declared = find("models", model)
+        if "delay" in columns and len(tissue) < SEARCHED:
+            declared = replace(declared, prepare=None, voxelwise=False, closed=False)
+        found, deviation = shown(
+            fit(
+                declared,
+                curves_of(tissue, frames_about(time)),
+                {"plasma": plasma(time, arterial)},
+                free=("delay",) if "delay" in columns else (),
+                sd="equal",
+                integration="instant",
+            )
+        )
+        for column, truth in truths.items():
+            absolute, relative = OSIPI_TOLERANCE[column]
+            error = np.abs(found[column] - truth)
+            shares = error / (absolute + relative * np.abs(truth))
+            off[column].extend(shares)
+            for case in np.flatnonzero(shares > 1):
+                outside.append((labels[case], column))
+                assert error[case] <= 3 * deviation[column][case], outside[-1]
+    assert outside == OUTSIDE.get(name, [])
+    for column, shares in off.items():
+        # A twentieth of the source's tolerance, which is loose; a delay has 0.5 to 1 s samples.
+        assert np.median(shares) <= (0.15 if column == "delay" else 0.05), column
+
+
+# --- Madym --------------------------------------------------------------------------------------
+
+# model, whether Madym sums it by the trapezoidal recursion (else exactly between its samples), and
+# by how much of the curve's peak the two differ, in per cent, with samples 5 s apart
+MADYM = {
+    "ETM": ("extended_tofts", "trapezium", 0.31),
+    "DIETM": ("dual_input_extended_tofts", "trapezium", 0.31),
+    "DISCM": ("dual_input_single_compartment", "trapezium", 0.17),
+    "PATLAK": ("patlak_dce", "trapezium", 0.0),
+    "AUEM": ("dual_input_uptake", "instant", 0.42),
+    "2CXM": ("two_compartment_exchange", "instant", 2.76),
+    "DI2CXM": ("dual_input_exchange", "instant", 2.69),
+    "DIBEM": ("dual_input_biexponential", "instant", 0.86),
+}
+# Madym's names where they are not ours.
+MADYM_NAMES = {"v_ecs": "vecs", "k_i": "ki", "k_ef": "kef", "f_a": "fa", "k_2": "k2"}
+
+
+def madym_parker(time, later, given):
+    """Madym's Parker curve of plasma at times in min, `later` min after the injection image."""
+    t = time - time[given["injection_image"] - 1] - later
+    first = 5.7326 * np.exp(-((t - 0.17046) ** 2) / (2 * 0.0563**2))
+    second = 0.9974 * np.exp(-((t - 0.365) ** 2) / (2 * 0.132**2))
+    washout = 1.05 * np.exp(-0.1685 * t) / (1 + np.exp(-38.078 * (t - 0.483)))
+    return (first + second + washout) / (1 - given["hct"])
+
+
+def madym_portal(time, arterial):
+    """Madym's portal curve: the arterial one, convolved with an average passage of the gut."""
+    rise = 24.16 * time - 2.01
+    fall = 2.83 * np.exp(-10.8 * time) + 2.12 * np.exp(-1.82 * time)
+    passage = np.where(time < 0.08, 0.0, np.where(time < 0.17, rise, fall))
+    return np.convolve(arterial, passage / passage.sum())[: time.size]
+
+
+@pytest.fixture(scope="module")
+def madym(reference):
+    return json.loads(reference("mri/madym_calibration/madym_calibration.json").read_text())
+
+
+def madym_curve(given, name, integration):
+    """Our curve of a Madym model at Madym's own parameters and input."""
+    model, case = find("models", MADYM[name][0]), given["models"][name]
+    # Names left out are delays at 0; an arterial delay is in the input, which is a formula.
+    case = dict(zip(case["param_names"], case["params"], strict=False))
+    values = {MADYM_NAMES.get(key, key): value for key, value in case.items()}
+    time = np.array(given["time_min"])
+    arterial = madym_parker(time, values.pop("tau_a"), given["aif"])
+    inputs = {
+        "plasma": plasma(60 * time, arterial),
+        "portal": plasma(60 * time, madym_portal(time, arterial)),
+    }
+    assert values.pop("tau_v", 0.0) == 0.0
+    parameters = [values.pop(one.name, 0.0) * si_factor(one.unit) for one in model.parameters]
+    assert not values
+    protocol = Protocol(frames=frames_about(60 * time), inputs=inputs, integration=integration)
+    return model.predict(np.array([parameters]), protocol)[0]
+
+
+def test_madym_inputs_are_reproduced(madym):
+    time = np.array(madym["time_min"])
+    arterial = madym_parker(time, 0.0, madym["aif"])
+    np.testing.assert_allclose(arterial, madym["aif"]["Cp_mM"], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(madym_portal(time, arterial), madym["pif_mM"], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", MADYM)
+def test_madym_curves(madym, name):
+    found = madym_curve(madym, name, MADYM[name][1])
+    # The same arithmetic in another order: rounding alone.
+    np.testing.assert_allclose(found, madym["models"][name]["Ct"], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", MADYM)
+def test_trapezoidal_and_exact_convolution_differ_as_tabulated(madym, name):
+    exact, coarse = (madym_curve(madym, name, way) for way in ("instant", "trapezium"))
+    apart = 100 * np.abs(exact - coarse).max() / exact.max()
+    assert apart == pytest.approx(MADYM[name][2], abs=0.005)  # as rounded in the table
+
+
+# --- QIBA ---------------------------------------------------------------------------------------
+
+RELAXIVITY, REPETITION = 4.5, 0.005
+BLOOD_T1, HAEMATOCRIT = 1.44, 0.45
+
+
+def blocks(values, rows, columns):
+    """Means (block, t) of blocks of 10 x 10 voxels, row by row; values (column, row, 1, t)."""
+    return np.stack(
+        [
+            values[10 * column : 10 * column + 10, 10 * row : 10 * row + 10, 0].mean(axis=(0, 1))
+            for row in rows
+            for column in columns
+        ]
+    )
+
+
+def extracted(path, folder):
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+    return read_series(folder)
+
+
+def of_blood(signal, angle, before):
+    """Concentration in plasma of a blood signal; `before` samples of it are the baseline."""
+    found, possible = concentration(
+        signal,
+        signal[:before].mean(),
+        1 / BLOOD_T1,
+        np.deg2rad(angle),
+        REPETITION,
+        relaxivity=RELAXIVITY,
+    )
+    assert possible.all()
+    return found / (1 - HAEMATOCRIT)
+
+
+def qiba6(reference, tmp_path, source):
+    """Time, plasma and tissue signals (30, t) of version 6: Ktrans by row, ve by column."""
+    if source == "mat":
+        given = loadmat(reference("mri/qiba_dce_dro/v6/qiba6.mat"))
+        time = given["t"].ravel()
+        return time, given["Cp"].ravel(), given["DCEdata"].reshape(time.size, -1).T
+    (series,) = extracted(reference("mri/qiba_dce_dro/v6/qiba_v6_dicom.tar.xz"), tmp_path)
+    # The headers hold one acquisition time for all: half a second from frame to frame.
+    time = 0.5 * np.arange(series.values.shape[3])
+    blood = blocks(series.values, [7], range(5)).mean(axis=0)
+    return time, of_blood(blood, 30.0, 50), blocks(series.values, range(1, 7), range(5))
+
+
+@pytest.mark.parametrize("source", ["mat", "dicom"])
+def test_qiba_version_6_tofts(reference, tmp_path, source):
+    time, arterial, signal = qiba6(reference, tmp_path, source)
+    tissue, possible = concentration(
+        signal, signal[:, :1], 1.0, np.deg2rad(30.0), REPETITION, relaxivity=RELAXIVITY
+    )
+    assert possible.all()
+    found, _ = shown(
+        fit(
+            "tofts",
+            curves_of(tissue, frames_about(time)),
+            {"plasma": plasma(time, arterial)},
+            sd="equal",
+            integration="instant",
+        )
+    )
+    Ktrans = np.repeat([0.01, 0.02, 0.05, 0.1, 0.2, 0.35], 5)
+    ve = np.tile([0.01, 0.05, 0.1, 0.2, 0.5], 6)
+    # Stored as integers up to 12345: the finest step of concentration is 0.2 % of its peak.
+    np.testing.assert_allclose(found["Ktrans"], Ktrans, rtol=0.01)
+    np.testing.assert_allclose(found["ve"], ve, rtol=0.01)
+
+
+def qiba4(reference, tmp_path, source):
+    """Time, plasma, tissue signals (90, t) and flip-angle signals (90, 6) of version 4."""
+    if source == "mat":
+        given = loadmat(reference("mri/qiba_dce_dro/v4/qiba4.mat"))
+        time = given["t"].ravel()
+        angled = given["T1data"].reshape(6, -1).T
+        return time, given["Cp"].ravel(), given["DCEdata"].reshape(time.size, -1).T, angled
+    dynamic, *angled = extracted(reference("mri/qiba_dce_dro/v4/qiba_v4_dicom.tar.xz"), tmp_path)
+    angled.sort(key=lambda series: float(series.headers[0].FlipAngle))
+    time = 0.5 * np.arange(dynamic.values.shape[3])
+    blood = dynamic.values[:, 180:].mean(axis=(0, 1, 2))
+    # The first column of blocks has Ktrans 0, which the published concordance leaves out.
+    parts = [blocks(series.values, range(18), range(1, 6)) for series in (dynamic, *angled)]
+    return time, of_blood(blood, 25.0, 9), parts[0], np.concatenate(parts[1:], axis=1)
+
+
+@pytest.mark.parametrize("source", ["mat", "dicom"])
+def test_qiba_version_4_extended_tofts(reference, tmp_path, source):
+    time, arterial, signal, angled = qiba4(reference, tmp_path, source)
+    angles = np.deg2rad([3.0, 6.0, 9.0, 15.0, 24.0, 35.0])
+    rate, _ = variable_flip(angled, angles, REPETITION)
+    tissue, possible = concentration(
+        signal,
+        signal[:, :9].mean(axis=1, keepdims=True),
+        rate[:, None],
+        np.deg2rad(25.0),
+        REPETITION,
+        relaxivity=RELAXIVITY,
+    )
+    assert possible.all()
+    found, _ = shown(
+        fit(
+            "extended_tofts",
+            curves_of(tissue, frames_about(time)),
+            {"plasma": plasma(time, arterial)},
+            sd="equal",
+            integration="instant",
+        )
+    )
+    truth = {
+        "Ktrans": np.tile([0.01, 0.02, 0.05, 0.1, 0.2], 18),
+        "ve": np.repeat(np.tile([0.1, 0.2, 0.5], 6), 5),
+        "vp": np.repeat([0.001, 0.005, 0.01, 0.02, 0.05, 0.1], 15),
+    }
+    reached = {name: round(float(concordance(found[name], truth[name])), 4) for name in truth}
+    # What DCEMRI.jl asks of itself on these data; signals of 15 to 246 leave no more.
+    for name, least in {"Ktrans": 0.9998, "ve": 0.8904, "vp": 0.9999}.items():
+        assert reached[name] >= least, reached
+    # Their quantisation: 0.003 of plasma volume.
+    np.testing.assert_allclose(found["vp"], truth["vp"], atol=0.003)
+
+
+# --- PkModeling ---------------------------------------------------------------------------------
+
+
+def multivolume(path):
+    """Times in s and values (row, column, t) of a 3D Slicer multivolume, whose header no NRRD
+    library reads (one field stands there twice)."""
+    header, body = path.read_bytes().split(b"\n\n", 1)
+    lines = header.decode().splitlines()
+    fields = dict(line.split(": ", 1) for line in reversed(lines) if ": " in line)
+    labels = dict(line.split(":=", 1) for line in lines if ":=" in line)
+    assert fields["type"] == "double"
+    assert fields["encoding"] == "gzip"
+    sizes = [int(size) for size in fields["sizes"].split()]
+    values = np.frombuffer(gzip.decompress(body), "<f8").reshape(sizes[::-1])
+    times = [float(label) / 1000 for label in labels["MultiVolume.FrameLabels"].split(",")]
+    return np.array(times), values[0]
+
+
+def test_pkmodeling_object_at_one_second(reference):
+    folder = "mri/pkmodeling/Data/RegressionTests/DROs/Input"
+    start, values = multivolume(reference(f"{folder}/DRO5min1secinf.nrrd"))
+    frames = Frames(start=start, duration=np.ones(start.size), zero=Zero(kind="scan_start"))
+
+    def concentrations(signal, T1):
+        found, possible = concentration(
+            signal,
+            signal[..., :30].mean(axis=-1, keepdims=True),
+            1 / T1,
+            np.deg2rad(15.0),
+            REPETITION,
+            relaxivity=3.7,
+        )
+        assert possible.all()
+        return found
+
+    found, _ = shown(
+        fit(
+            "extended_tofts",
+            curves_of(concentrations(values[1:, 1:].reshape(180, -1), 1.434), frames),
+            {"plasma": plasma(frames.middle, concentrations(values[0, 0], 1.6) / (1 - 0.45))},
+            free=("delay",),
+            sd="equal",
+        )
+    )
+    Ktrans = np.tile(np.repeat([0.05, 0.1, 0.2, 0.3, 0.4], 3), 12)
+    off = np.abs(found["Ktrans"] / Ktrans - 1)
+    # Of the project: 3D Slicer's own stored maps of this object are off by 15.7 and 96 %.
+    assert np.median(off) <= 0.04
+    assert off.max() <= 0.08
+    np.testing.assert_allclose(found["ve"], np.repeat([0.15, 0.25, 0.35], 60), rtol=0.05)
+    np.testing.assert_allclose(
+        found["vp"], np.tile(np.repeat([0.0, 0.01, 0.02, 0.03], 15), 3), atol=0.004
+    )
+    # Half a frame.
+    np.testing.assert_allclose(found["delay"], np.tile([0.0, 2.0, 4.0], 60), atol=0.5)

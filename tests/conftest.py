@@ -136,3 +136,62 @@ def small_study(tmp_path_factory) -> Path:
 
     trial = Trial(seed=3, patients_per_arm=2, sessions=(24 * HOUR,), fine=4.0, factor=2)
     return simulate(tmp_path_factory.mktemp("trial"), trial, workers=2)
+
+
+@pytest.fixture(scope="session")
+def protocol_for():
+    """Function: a declared model -> Protocol with frames and every input that it needs."""
+    return _protocol
+
+
+def _protocol(model, **changes):
+    """Minutes after a contrast agent, an hour and a half after a tracer, two days in blood."""
+    import numpy as np
+
+    from igdd.kinetics import Protocol
+    from igdd.types import Frames, Zero
+
+    length = np.repeat([10.0, 30.0, 60.0, 120.0, 300.0], [6, 4, 3, 2, 16])
+    if model.family == "contrast":
+        length = np.full(120, 3.0)
+    elif model.family == "clearance":
+        length = np.repeat([300.0, 3600.0, 14400.0], [6, 6, 10])
+    start = np.concatenate([[0.0], np.cumsum(length)[:-1]])
+    frames = Frames(start=start, duration=length, zero=Zero(kind="administration"))
+    held = {one.name: one.held for one in model.parameters if one.held is not None}
+    options = {one.name: one.default for one in model.options}
+    known = {"frames": frames, "inputs": _inputs(model, frames), "held": held, "options": options}
+    return Protocol(**(known | changes))
+
+
+def _inputs(model, frames):
+    """A bolus at 20 s; the portal vein sees it later and broader, a reference tissue by frames."""
+    import numpy as np
+
+    from igdd.kernels.convolve import convolve
+    from igdd.kinetics import InputCurve
+
+    knots = np.concatenate([np.arange(0, 120, 2.0), np.arange(120, 6000, 20.0)])
+    late = np.maximum(knots - 20.0, 0.0)
+    plasma = 60 * late / 8 * np.exp(-late / 8) + 8 * np.exp(-late / 400) + 4 * np.exp(-late / 5000)
+    plasma[late == 0] = 0.0
+    window = frames.start, frames.end, "exact"
+    portal = convolve(knots, plasma, (knots, knots, "instant"), np.array([1 / 12]), 6.0)[0] / 12
+    tissue = 0.0015 * convolve(knots, plasma, window, np.array([0.001]))[0]
+    fluids = {
+        "plasma": ("plasma", knots, plasma),
+        "blood": ("blood", knots, 0.6 * plasma),
+        "portal": ("plasma", knots, portal),
+        "reference": ("tissue", np.append(0.0, frames.middle), np.append(0.0, tissue)),
+    }
+    return {
+        role: InputCurve(
+            time=time,
+            values=values,
+            compartment=compartment,
+            substance="contrast" if model.family == "contrast" else "parent",
+            unit="kBq/mL",
+        )
+        for role, (compartment, time, values) in fluids.items()
+        if role in model.needs
+    }

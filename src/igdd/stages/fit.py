@@ -1,0 +1,338 @@
+"""Fits a kinetic model to the curves of regions: parameters with covariance, flags and AICc.
+
+A model's own search or closed form gives the start, or the answer where it is final; other models
+are refined on `predict` by Levenberg-Marquardt. Macro-parameters follow by the delta method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from igdd import catalog
+from igdd.declare import Model
+from igdd.errors import FitError, InputError
+from igdd.kernels import judge
+from igdd.kinetics import Fit, InputCurve, Integration, Protocol, Solution, Status
+from igdd.stages import protocol as doors
+from igdd.types import Curves, Frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Inputs = Mapping[str, InputCurve] | str | Path
+STEP = float(np.cbrt(np.finfo(float).eps))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Task:
+    """What is solved: curves (n, t) in all frames, and which frames (t,) the fit may use.
+
+    sd  (t,) for all curves, (n, t), or None: all frames alike
+    """
+
+    model: Model
+    protocol: Protocol
+    values: np.ndarray
+    used: np.ndarray
+    sd: np.ndarray | None
+
+    def deviations(self) -> np.ndarray | None:
+        """`sd`, infinite in frames that are not used; None where nothing is said."""
+        if self.used.all():
+            return self.sd
+        sd = np.ones(self.used.size) if self.sd is None else self.sd
+        return np.where(self.used, sd, np.inf)
+
+
+def fit(
+    model: str | Model,
+    curves: Curves | str | Path,
+    inputs: Inputs | None = None,
+    *,
+    start: str | float | None = None,
+    end: str | float | None = None,
+    hold: Mapping[str, str | float] | None = None,
+    free: Iterable[str] = (),
+    sd: np.ndarray | str | None = None,
+    integration: Integration | None = None,
+    unit: str | None = None,
+    **options: Any,
+) -> Fit:
+    """A model fitted to the curve of every region, each on its own.
+
+    inputs       role (plasma, blood, portal, reference) -> curve, or a table of blood
+    start, end   frames used lie between them ("20 min", or s); the start is t* of a graphical model
+    hold         parameter -> text with a unit, or a number in its display unit
+    free         parameters that the model holds unless told otherwise, such as delay
+    sd           standard deviations (t,) or (n, t), infinite for a frame that is not to be used;
+                 "counts": as counting leaves them (`counts_sd`); "equal": all frames alike; None:
+                 what is known of the curves' noise, else all frames alike
+    unit         of the curves' table, where it does not say
+    options      the model's own, as its declaration names them
+
+    Standard deviations say how frames compare; the residuals say how large the noise is.
+    """
+    declared: Model = catalog.find("models", model) if isinstance(model, str) else model
+    curves = curves if isinstance(curves, Curves) else _read_curves(Path(curves), unit)
+    window = {"start": doors.seconds(start, "start"), "end": doors.seconds(end, "end")}
+    held = doors.held_values(declared, {} if hold is None else hold, free)
+    settings = {name: one for name, one in window.items() if _is_option(declared, name)}
+    frames, used, kept = _frames(declared, curves.frames, window, integration)
+    protocol = doors.build(
+        declared,
+        frames,
+        _read_inputs(inputs),
+        curves.unit,
+        held=held,
+        options=doors.option_values(declared, settings | options),
+        integration=integration,
+    )
+    spread = doors.deviations(sd, curves)
+    spread = None if spread is None else spread[..., kept]
+    values = np.asarray(curves.values[:, kept], dtype=float)
+    task = _Task(model=declared, protocol=protocol, values=values, used=used, sd=spread)
+    _check_size(task)
+    return _finished(task, _solve(task), curves, kept)
+
+
+def _read_curves(path: Path, unit: str | None) -> Curves:
+    from igdd.io import tac_table
+
+    return tac_table.read(path, unit=unit)
+
+
+def _read_inputs(inputs: Inputs | None) -> Mapping[str, InputCurve]:
+    if isinstance(inputs, str | Path):
+        from igdd.stages.inputs import read_inputs
+
+        found: Mapping[str, InputCurve] = read_inputs(Path(inputs))
+        return found
+    return {} if inputs is None else inputs
+
+
+def _is_option(model: Model, name: str) -> bool:
+    """Whether the model chooses its frames itself: a graphical one integrates earlier ones too."""
+    return any(option.name == name for option in model.options)
+
+
+def _frames(
+    model: Model,
+    frames: Frames,
+    window: Mapping[str, float | None],
+    integration: Integration | None,
+) -> tuple[Frames, np.ndarray, np.ndarray]:
+    """Frames that the model sees; which of them the fit uses; which of all frames they are.
+
+    The trapezoidal recursion needs the early frames also where the fit begins later.
+    """
+    start, end = (None if _is_option(model, name) else window[name] for name in ("start", "end"))
+    wanted = doors.within(frames, start, end)
+    kept = doors.within(frames, None, end) if integration == "trapezium" else wanted
+    seen = replace(frames, start=frames.start[kept], duration=frames.duration[kept])
+    return seen, wanted[kept], kept
+
+
+def _check_size(task: _Task) -> None:
+    """Refuse fewer frames than parameters, which no curve can mend."""
+    sd = task.deviations()
+    frames = task.used.size if sd is None else int(np.isfinite(sd).sum(axis=-1).max(initial=0))
+    free = sum(one.name not in task.protocol.held for one in task.model.parameters)
+    if frames < free:
+        raise FitError(
+            f"model {task.model.name} has {free} free parameters, but {frames} of "
+            f"{task.values.shape[1]} frames are used; expected at least as many; use more frames, "
+            "or hold a parameter"
+        )
+
+
+def _solve(task: _Task) -> Solution:
+    """Parameters in SI: closed form, or a start refined on the model itself."""
+    from igdd.kernels.levenberg import fit_curves
+
+    model, protocol, sd = task.model, task.protocol, task.deviations()
+    values = np.where(task.used, task.values, 0.0)
+    found: Solution | None = None
+    if model.prepare is not None:
+        found = model.prepare(protocol)(values, sd)
+        if model.closed and found is not None:
+            return found
+    factors = np.array([doors.si_factor(one.unit) for one in model.parameters])
+    held = np.array([protocol.held.get(one.name, np.nan) for one in model.parameters])
+    free = np.isnan(held)
+    bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
+    bounds[~free] = -np.inf, np.inf
+    starts = _starts(model) * factors if found is None else found.parameters[:, None]
+    fitted = fit_curves(
+        lambda parameters: model.predict(parameters, protocol),
+        values,
+        sd,
+        np.where(free, starts, held),
+        bounds,
+        free=free,
+    )
+    return Solution(**fitted._asdict(), notes={} if found is None else found.notes)
+
+
+def _starts(model: Model) -> np.ndarray:
+    """All combinations (s, p) of the parameters' starts, in display units."""
+    for one in model.parameters:
+        if not one.start and one.held is None:
+            raise FitError(f"model {model.name} declares no start for {one.name}; expected one")
+    return np.array(
+        list(product(*(one.start or (one.held,) for one in model.parameters))), dtype=float
+    )
+
+
+def _finished(task: _Task, solution: Solution, curves: Curves, kept: np.ndarray) -> Fit:
+    """Fitted and derived parameters with covariance, flags, prediction over all frames, AICc."""
+    model = task.model
+    declared = (*model.parameters, *model.derived)
+    values, covariance = _derived(model, solution)
+    free = np.array([one.name not in task.protocol.held for one in model.parameters])
+    predicted = solution.predicted
+    if predicted is None:
+        predicted = model.predict(solution.parameters, task.protocol)
+    sd = task.deviations()
+    spread = judge.deviations(sd, task.values.shape)
+    used = np.isfinite(predicted) & np.isfinite(spread)
+    residuals = np.where(used, (task.values - np.where(used, predicted, 0.0)) / spread, 0.0)
+    squares = np.where(used.any(axis=1), np.sum(residuals**2, axis=1), np.nan)
+    status = np.where(
+        judge.residual_runs(task.values, np.where(used, predicted, np.nan), sd),
+        solution.status | Status.RESIDUAL_RUNS,
+        solution.status,
+    )
+    if not model.closed:
+        # The sum of what is known can be unknown: VT, where k4 nears 0.
+        unsure = np.isfinite(values).any(axis=1) & judge.poorly_identified(values, covariance)
+        status = np.where(unsure, status | Status.POORLY_IDENTIFIED, status)
+    _forget_bounds(model, free, values, covariance)
+    shown = np.full(curves.values.shape, np.nan)
+    shown[:, kept] = np.where(used, predicted, np.nan)
+    everywhere = np.full(curves.values.shape, np.nan)
+    everywhere[:, kept] = spread
+    return Fit(
+        model=model.name,
+        names=curves.names,
+        parameters=tuple(one.name for one in declared),
+        display=tuple(one.unit for one in declared),
+        values=values,
+        covariance=covariance,
+        predicted=shown,
+        aicc=judge.aicc(squares, used.sum(axis=1), int(free.sum())),
+        flags=_flags(status, curves, task.protocol),
+        sd=None if sd is None else everywhere,
+        notes=(dict(solution.notes),) * len(curves.names),
+    )
+
+
+def _flags(status: np.ndarray, curves: Curves, protocol: Protocol) -> tuple[tuple[str, ...], ...]:
+    shared = {flag for curve in protocol.inputs.values() for flag in curve.flags}
+    return tuple(
+        tuple(sorted({*Status(int(bits)).flags, *own, *shared}))
+        for bits, own in zip(status, curves.flags, strict=True)
+    )
+
+
+def _derived(model: Model, solution: Solution) -> tuple[np.ndarray, np.ndarray]:
+    """Fitted and derived parameters (n, p + d) and their covariance, by the delta method."""
+    fitted, covariance = solution.parameters, solution.covariance
+    if model.derive is None:
+        return np.array(fitted), np.array(covariance)
+    size = fitted.shape[1]
+    with np.errstate(all="ignore"):
+        derived = model.derive(fitted)
+        slopes = np.empty((len(fitted), derived.shape[1], size))
+        for j in range(size):
+            # Where nothing varies no slope is asked for: 0 times whatever it is.
+            width = STEP * np.where(fitted[:, j] != 0, np.abs(fitted[:, j]), 1e-6)
+            ends = [fitted.copy(), fitted.copy()]
+            ends[0][:, j] += width
+            ends[1][:, j] -= width
+            slope = (model.derive(ends[0]) - model.derive(ends[1])) / (2 * width)[:, None]
+            slopes[:, :, j] = np.where(covariance[:, j, j, None] == 0, 0.0, slope)
+        across = slopes @ covariance
+        corner = across @ np.swapaxes(slopes, 1, 2)
+    whole = np.block([[covariance, np.swapaxes(across, 1, 2)], [across, corner]])
+    lost = ~np.isfinite(derived)
+    unknown = np.concatenate([np.zeros(fitted.shape, dtype=bool), lost], axis=1)
+    whole[unknown[:, :, None] | unknown[:, None, :]] = np.nan
+    return np.concatenate([fitted, derived], axis=1), whole
+
+
+def _forget_bounds(
+    model: Model, free: np.ndarray, values: np.ndarray, covariance: np.ndarray
+) -> None:
+    """NaN for the variance of a parameter at its bound: there it has no standard error."""
+    size = len(model.parameters)
+    stuck = free & np.isfinite(values[:, :size]) & (np.einsum("njj->nj", covariance)[:, :size] == 0)
+    for row, column in zip(*np.nonzero(stuck), strict=True):
+        covariance[row, column, :] = covariance[row, :, column] = np.nan
+
+
+def as_json(fit: Fit) -> list[dict[str, Any]]:
+    """One entry for each region, in display units; what is not known is null."""
+    factors = np.array([doors.si_factor(unit) for unit in fit.display])
+    values = fit.values / factors
+    deviations = np.sqrt(np.einsum("njj->nj", fit.covariance)) / factors
+    notes = fit.notes or ({},) * len(fit.names)
+    return [
+        {
+            "region": name,
+            "parameters": {
+                parameter: {
+                    "value": _number(values[row, column]),
+                    "sd": _number(deviations[row, column]),
+                    "unit": fit.display[column],
+                }
+                for column, parameter in enumerate(fit.parameters)
+            },
+            "flags": list(fit.flags[row]),
+            "aicc": _number(fit.aicc[row]),
+            "notes": {key: _number(value) for key, value in notes[row].items()},
+        }
+        for row, name in enumerate(fit.names)
+    ]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def compare_models(fits: Sequence[Fit]) -> pd.DataFrame:
+    """AICc of several models of the same curves: difference to the best of each region, and
+    Akaike weight (the probability, among these, of being the nearest to the truth)."""
+    import pandas as pd
+
+    if not fits or any(one.names != fits[0].names for one in fits):
+        raise InputError("models can be compared on the same regions only; expected fits of them")
+    for one in fits:
+        if not np.array_equal(np.isfinite(one.predicted), np.isfinite(fits[0].predicted)):
+            raise InputError(
+                f"models {fits[0].model} and {one.model} were fitted to different frames; "
+                "expected the same, or their AICc do not compare"
+            )
+    aicc = np.stack([one.aicc for one in fits])
+    known = np.isfinite(aicc)
+    best = np.min(np.where(known, aicc, np.inf), axis=0)
+    difference = np.where(known, aicc - np.where(np.isfinite(best), best, 0.0), np.nan)
+    likelihood = np.where(known, np.exp(-np.where(known, difference, 0.0) / 2), 0.0)
+    total = np.maximum(likelihood.sum(axis=0), np.finfo(float).tiny)
+    rows = [
+        {
+            "region": name,
+            "model": one.model,
+            "aicc": aicc[number, row],
+            "difference": difference[number, row],
+            "weight": likelihood[number, row] / total[row],
+        }
+        for row, name in enumerate(fits[0].names)
+        for number, one in enumerate(fits)
+    ]
+    return pd.DataFrame(rows)

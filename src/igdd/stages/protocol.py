@@ -1,0 +1,289 @@
+"""What a model is fitted with, from what the user says: held parameters, options, inputs, sd.
+
+Text and display units end here; a `Protocol` holds SI. What does not fit together is refused: an
+input that ends before the image, one in another unit of time, a role filled by the wrong fluid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from igdd import units
+from igdd.decay import correction
+from igdd.declare import REQUIRED, Model, Option, Parameter
+from igdd.errors import InputError, StudyError, UnitsError
+from igdd.kinetics import InputCurve, Integration, Protocol
+from igdd.types import Curves, Frames
+
+# The fluid that may fill a role.
+FLUIDS = {"plasma": "plasma", "blood": "blood", "portal": "plasma", "reference": "tissue"}
+# An input that runs so many times longer than the frames, or they than it, has another unit.
+FAR = 20.0
+# Clocks of frames are kept to the millisecond, and some tables round to 0.1 s.
+ROUNDED = 0.1
+# Counts below this share of a curve's largest weigh as if they were this share: a frame without
+# counts is uncertain, not certain.
+LEAST_COUNTS = 0.01
+
+
+def si_factor(unit: str) -> float:
+    """What a number in a display unit is multiplied by to be in s, mL, g, Bq, mol.
+
+    >>> si_factor("mL/cm3/min") * 60, si_factor("min"), si_factor("1"), si_factor("kBq/mL")
+    (1.0, 60.0, 1.0, 1000.0)
+    """
+    parsed = units.parse(unit)
+    millimetres = dict(parsed.dimensions).get("mm", 0)
+    # Volumes are counted in mL, lengths in mm.
+    volume = 1000 ** (millimetres // 3) if millimetres % 3 == 0 else 1
+    return float(parsed.factor / volume)
+
+
+def seconds(value: str | float | None, name: str) -> float | None:
+    """An instant in s, from text with a unit or a number of s."""
+    if value is None or not isinstance(value, str):
+        return None if value is None else float(value)
+    try:
+        return units.read(value, "s")
+    except UnitsError as error:
+        raise UnitsError(f"{name}: {error}") from error
+
+
+def within(frames: Frames, start: float | None, end: float | None) -> np.ndarray:
+    """Which frames (t,) start at `start` or later and end by `end`; refuses an empty choice."""
+    used = np.ones(frames.start.size, dtype=bool)
+    if start is not None:
+        used &= frames.start >= start - ROUNDED
+    if end is not None:
+        used &= frames.end <= end + ROUNDED
+    if not used.any():
+        raise InputError(
+            f"no frame lies between {'the first' if start is None else f'{start:g} s'} and "
+            f"{'the last' if end is None else f'{end:g} s'}; the frames last from "
+            f"{frames.start[0]:g} to {frames.end[-1]:g} s; expected a time within them"
+        )
+    return used
+
+
+def check_frames(frames: Frames) -> None:
+    """Refuse frames out of order, or before the scan's own start."""
+    if not (np.diff(frames.start) > 0).all():
+        late = int(np.argmin(np.diff(frames.start) > 0)) + 1
+        raise InputError(
+            f"frame {late + 1} starts at {frames.start[late]:g} s, not after frame {late} at "
+            f"{frames.start[late - 1]:g} s; expected frames in order"
+        )
+    if frames.zero.kind == "scan_start" and frames.start[0] < -ROUNDED:
+        raise InputError(
+            f"frame 1 starts at {frames.start[0]:g} s, before the scan's start; expected times "
+            "from 0 on, or time zero declared as the administration"
+        )
+
+
+def held_values(
+    model: Model, hold: Mapping[str, str | float], free: Iterable[str]
+) -> dict[str, float]:
+    """Parameters that stay, in SI: those that the user holds, those that the model does.
+
+    hold  parameter -> text with a unit, or a number in the parameter's display unit
+    free  parameters that the model holds unless told otherwise, such as delay
+    """
+    known = {parameter.name: parameter for parameter in model.parameters}
+    free = tuple(free)
+    for name in (*hold, *free):
+        if name not in known:
+            raise StudyError(
+                f"model {model.name} has no parameter {name!r}; expected {', '.join(known)}"
+            )
+        if name in hold and name in free:
+            raise StudyError(f"{name!r} is both held and free; expected one of them")
+    held = {
+        name: parameter.held * si_factor(parameter.unit)
+        for name, parameter in known.items()
+        if parameter.held is not None and name not in free
+    }
+    return held | {name: _held(known[name], value) for name, value in hold.items()}
+
+
+def _held(parameter: Parameter, value: str | float) -> float:
+    if isinstance(value, str):
+        try:
+            value = units.read(value, parameter.unit)
+        except UnitsError as error:
+            raise UnitsError(f"hold {parameter.name}: {error}") from error
+    low, high = parameter.bounds
+    if not low <= value <= high:
+        raise InputError(
+            f"hold {parameter.name}: {value:g} {parameter.unit}; expected from {low:g} to {high:g}"
+        )
+    return float(value) * si_factor(parameter.unit)
+
+
+def option_values(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's options in SI, defaults filled in; an unknown or missing one is refused."""
+    known = {option.name: option for option in model.options}
+    for name in given:
+        if name not in known:
+            raise StudyError(
+                f"model {model.name} has no option {name!r}; expected "
+                f"{', '.join(known) or 'none at all'}"
+            )
+    for name, option in known.items():
+        if option.default == REQUIRED and given.get(name) is None:
+            raise StudyError(f"model {model.name} needs {name}: {option.help}")
+    defaults = {name: option.default for name, option in known.items()}
+    return defaults | {
+        name: _option(known[name], value) for name, value in given.items() if value is not None
+    }
+
+
+def _option(option: Option, value: Any) -> Any:
+    if option.choices and value not in option.choices:
+        raise StudyError(f"{option.name}: {value!r}; expected one of {', '.join(option.choices)}")
+    if option.choices or not isinstance(value, str) or option.unit in ("text", "region"):
+        return value
+    try:
+        return units.read(value, option.unit)
+    except UnitsError as error:
+        raise UnitsError(f"{option.name}: {error}") from error
+
+
+def build(
+    model: Model,
+    frames: Frames,
+    inputs: Mapping[str, InputCurve],
+    unit: str,
+    *,
+    held: Mapping[str, float],
+    options: Mapping[str, Any],
+    integration: Integration | None = None,
+) -> Protocol:
+    """Protocol of a model over the frames that are used, its inputs in the tissue's `unit`."""
+    check_frames(frames)
+    needed = {
+        role: _bloodless(frames, unit)
+        if role == "blood" and role not in inputs and held.get("Vb") == 0
+        else _fitting(_known(model, role, inputs), role, frames, unit)
+        for role in _roles(model, held)
+    }
+    return Protocol(
+        frames=frames,
+        inputs=needed,
+        integration="exact" if integration is None else integration,
+        held=held,
+        options=options,
+    )
+
+
+def _roles(model: Model, held: Mapping[str, float]) -> tuple[str, ...]:
+    """Inputs that are asked for; blood also where a share of it is known beforehand."""
+    if "blood" not in model.needs and held.get("Vb", 0.0) != 0:
+        return (*model.needs, "blood")
+    return model.needs
+
+
+def _bloodless(frames: Frames, unit: str) -> InputCurve:
+    """What fills vessels of no volume: nobody needs to have measured it."""
+    return InputCurve(
+        time=np.array([0.0, max(float(frames.end[-1]), 1.0)]),
+        values=np.zeros(2),
+        compartment="blood",
+        substance="total",
+        unit=unit,
+        source="no blood: its share Vb is held at 0",
+    )
+
+
+def _known(model: Model, role: str, inputs: Mapping[str, InputCurve]) -> InputCurve:
+    if role not in inputs:
+        raise InputError(
+            f"model {model.name} needs the input {role!r}; there is "
+            f"{', '.join(inputs) or 'none'}; give it, or choose a model without"
+        )
+    return inputs[role]
+
+
+def _fitting(curve: InputCurve, role: str, frames: Frames, unit: str) -> InputCurve:
+    """The input in the tissue's unit, once its fluid and its times are found to fit."""
+    where = curve.source or f"the input {role!r}"
+    if curve.compartment != FLUIDS[role]:
+        raise InputError(
+            f"{where}: is of {curve.compartment}, but the role {role!r} needs {FLUIDS[role]}; "
+            "expected a conversion by haematocrit or plasma-to-blood ratio before"
+        )
+    try:
+        factor = units.factor(curve.unit, unit)
+    except UnitsError as error:
+        raise UnitsError(
+            f"{where}: is in {curve.unit}, the tissue's curves in {unit}; expected units that "
+            "convert into one another"
+        ) from error
+    last, begun, end = float(curve.time[-1]), float(frames.start[-1]), float(frames.end[-1])
+    if last > FAR * end:
+        raise InputError(
+            f"{where}: runs to {last:g} s, but the last frame ends at {end:g} s; expected the same "
+            "unit of time: are the frames' times in min?"
+        )
+    if last < begun:
+        doubt = ": are its times in min?" if FAR * last < end else ""
+        raise InputError(
+            f"{where}: ends at {last:g} s, before the last frame starts at {begun:g} s; "
+            f"expected an input as long as the image, or an end of the fit before{doubt}"
+        )
+    if curve.time[0] > begun:
+        raise InputError(
+            f"{where}: begins at {curve.time[0]:g} s, after the last frame's start at "
+            f"{begun:g} s; expected an input from the administration on"
+        )
+    flags = curve.flags
+    # A reference tissue has no knot after its last frame's middle: that is no want of data.
+    if last < end - ROUNDED and role != "reference":
+        flags = tuple(dict.fromkeys((*flags, "input_extended")))
+    return replace(curve, values=curve.values * factor, unit=unit, flags=flags)
+
+
+def counts_sd(curves: Curves) -> np.ndarray:
+    """Standard deviations (t,) as counting leaves them, up to one factor for each region.
+
+    A frame of length L whose curve C was multiplied by the decay factor f holds counts in
+    proportion to C L / f, so that sd is in proportion to sqrt(C f / L). C is the mean of all
+    regions, which has less noise than each, and at least a hundredth of its largest.
+    """
+    decay = curves.decay
+    if decay is None:
+        raise InputError(
+            "sd 'counts' asks how far the curves were corrected for decay, which nothing says; "
+            "give the nuclide of the curves, or sd 'equal'"
+        )
+    frames = curves.frames
+    factor = correction(
+        decay.half_life, frames.start, frames.duration, found=None, wanted=decay.corrected_to
+    )
+    known = np.isfinite(curves.values).all(axis=1)
+    if not known.any():
+        raise InputError("sd 'counts': every curve lacks a value; expected one that is whole")
+    mean = curves.values[known].mean(axis=0)
+    if not mean.max() > 0:
+        raise InputError("sd 'counts': no curve is above zero; expected counts")
+    mean = np.maximum(mean, LEAST_COUNTS * mean.max())
+    return np.asarray(np.sqrt(mean * factor / frames.duration))
+
+
+def deviations(sd: np.ndarray | str | None, curves: Curves) -> np.ndarray | None:
+    """Standard deviations (t,) or (n, t) by what the caller says, or None: all frames alike."""
+    shape = curves.values.shape
+    if sd is None:
+        variance = np.einsum("tnn->nt", curves.covariance)
+        return np.sqrt(variance) if (variance > 0).all() else None
+    if isinstance(sd, str):
+        if sd not in ("counts", "equal"):
+            raise InputError(f"sd is {sd!r}; expected 'counts', 'equal' or numbers")
+        return counts_sd(curves) if sd == "counts" else None
+    sd = np.asarray(sd, dtype=float)
+    if sd.shape not in (shape, shape[1:]):
+        raise InputError(f"sd has shape {sd.shape}; expected {shape} or {shape[1:]}")
+    return sd

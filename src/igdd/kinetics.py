@@ -185,6 +185,7 @@ class Fit:
     predicted   (n, t), NaN in frames that were not used
     sd          (n, t) standard deviations that weighted the fit, or None: all frames alike
     aicc        (n,) NaN where n - k - 1 < 1
+    freedom     (n,) degrees of freedom of the standard errors, frames less fitted parameters
     flags       one tuple for each region
     notes       one mapping for each region: t*, chosen by rule or given
     """
@@ -197,6 +198,7 @@ class Fit:
     covariance: np.ndarray
     predicted: np.ndarray
     aicc: np.ndarray
+    freedom: np.ndarray
     flags: tuple[tuple[str, ...], ...]
     sd: np.ndarray | None = None
     notes: tuple[Mapping[str, float], ...] = ()

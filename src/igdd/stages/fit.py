@@ -6,7 +6,7 @@ are refined on `predict` by Levenberg-Marquardt. Macro-parameters follow by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 
 from igdd import catalog
 from igdd.declare import Model
-from igdd.errors import FitError, InputError
+from igdd.errors import FitError, InputError, StudyError
 from igdd.kernels import judge
 from igdd.kinetics import Fit, InputCurve, Integration, Protocol, Solution, Status
 from igdd.stages import protocol as doors
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Inputs = Mapping[str, InputCurve] | str | Path
 STEP = float(np.cbrt(np.finfo(float).eps))
+
+# Curves that say what all of them share.
+MOST_SHARING = 32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +62,7 @@ def fit(
     end: str | float | None = None,
     hold: Mapping[str, str | float] | None = None,
     free: Iterable[str] = (),
+    shared: Iterable[str] | None = None,
     sd: np.ndarray | str | None = None,
     integration: Integration | None = None,
     unit: str | None = None,
@@ -70,6 +74,9 @@ def fit(
     start, end   frames used lie between them ("20 min", or s); the start is t* of a graphical model
     hold         parameter -> text with a unit, or a number in its display unit
     free         parameters that the model holds unless told otherwise, such as delay
+    shared       parameters with one value for all curves: the mean of what each curve says, by its
+                 inverse variance. None: the delay of a tissue model where the inputs are a table
+                 of blood, whose clock nobody set by the tissue's
     sd           standard deviations (t,) or (n, t), infinite for a frame that is not to be used;
                  "counts": as counting leaves them (`counts_sd`); "equal": all frames alike; None:
                  what is known of the curves' noise, else all frames alike
@@ -98,7 +105,59 @@ def fit(
     values = np.asarray(curves.values[:, kept], dtype=float)
     task = _Task(model=declared, protocol=protocol, values=values, used=used, sd=spread)
     _check_size(task)
-    return _finished(task, _solve(task), curves, kept)
+    said = {*(hold or {}), *free}
+    common = common_names(declared, shared, said, measured=isinstance(inputs, str | Path))
+    task, notes = _with_common(task, common)
+    return _finished(task, _solve(task), curves, kept, notes)
+
+
+def common_names(
+    model: Model, shared: Iterable[str] | None, said: Collection[str], *, measured: bool
+) -> tuple[str, ...]:
+    """Parameters that all curves share.
+
+    said      parameters that the user holds or frees
+    measured  whether the input is of blood samples
+    """
+    known = {one.name: one for one in model.parameters}
+    if shared is not None:
+        shared = tuple(shared)
+        wrong = [name for name in shared if name not in known]
+        if wrong:
+            raise StudyError(
+                f"model {model.name} has no parameter {wrong[0]!r}; expected {', '.join(known)}"
+            )
+        return shared
+    lags = measured and model.family == "tissue" and not model.closed and "delay" in known
+    return ("delay",) if lags and "delay" not in said else ()
+
+
+def _with_common(task: _Task, names: tuple[str, ...]) -> tuple[_Task, dict[str, float]]:
+    """The task with shared parameters held at their common value, and that value, in SI."""
+    if not names:
+        return task, {}
+    kept = {name: value for name, value in task.protocol.held.items() if name not in names}
+    rows = np.argsort(-np.nansum(np.abs(task.values), axis=1), kind="stable")[:MOST_SHARING]
+    sd = task.sd
+    few = replace(
+        task,
+        protocol=replace(task.protocol, held=kept),
+        values=task.values[rows],
+        sd=sd if sd is None or sd.ndim == 1 else sd[rows],
+    )
+    found = _solve(few)
+    numbers = [one.name for one in task.model.parameters]
+    held, notes = dict(kept), {}
+    for name in names:
+        column = numbers.index(name)
+        variance = found.covariance[:, column, column]
+        usable = np.isfinite(variance) & (variance > 0)
+        value = task.protocol.held.get(name, 0.0)
+        if usable.any():
+            weight = 1 / variance[usable]
+            value = float(np.sum(weight * found.parameters[usable, column]) / weight.sum())
+        held[name] = notes[f"{name}_shared"] = value
+    return replace(task, protocol=replace(task.protocol, held=held)), notes
 
 
 def _read_curves(path: Path, unit: str | None) -> Curves:
@@ -189,7 +248,13 @@ def _starts(model: Model) -> np.ndarray:
     )
 
 
-def _finished(task: _Task, solution: Solution, curves: Curves, kept: np.ndarray) -> Fit:
+def _finished(
+    task: _Task,
+    solution: Solution,
+    curves: Curves,
+    kept: np.ndarray,
+    notes: Mapping[str, float],
+) -> Fit:
     """Fitted and derived parameters with covariance, flags, prediction over all frames, AICc."""
     model = task.model
     declared = (*model.parameters, *model.derived)
@@ -226,9 +291,10 @@ def _finished(task: _Task, solution: Solution, curves: Curves, kept: np.ndarray)
         covariance=covariance,
         predicted=shown,
         aicc=judge.aicc(squares, used.sum(axis=1), int(free.sum())),
+        freedom=used.sum(axis=1) - int(free.sum()),
         flags=_flags(status, curves, task.protocol),
         sd=None if sd is None else everywhere,
-        notes=(dict(solution.notes),) * len(curves.names),
+        notes=({**solution.notes, **notes},) * len(curves.names),
     )
 
 

@@ -20,7 +20,7 @@ from igdd.stages.panels import map_panel
 from igdd.stages.plan import InputsPlan, SessionPlan
 from igdd.stages.protocol import held_values, si_factor
 from igdd.types import Curves, Frames, Image, Session
-from igdd.uncertainty import Estimate
+from igdd.uncertainty import NORMAL_95, Estimate
 
 # Keys of a [[fit]] or [[map]] that are no options of the model.
 COMMON = frozenset({"model", "version", *FitEntry.model_fields})
@@ -48,7 +48,7 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
 
     The curves are those corrected for partial volume where there are such.
     """
-    from igdd.stages.fit import fit
+    from igdd.stages.fit import common_names, fit
 
     every = session.recovered or session.curves
     values: list[Value] = []
@@ -57,6 +57,9 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         model: Model = catalog.find("models", asked["model"])
         curves = _chosen(every, asked["regions"])
         words = _words(asked)
+        said = {*asked["hold"], *asked["free"]}
+        measured = plan.inputs is not None and bool(plan.inputs.blood)
+        words["shared"] = common_names(model, None, said, measured=measured)
         found = fit(model, curves, inputs, **words)
         shared = _shared(found, fit, (model, curves, inputs, words))
         held = held_values(model, asked["hold"], asked["free"])
@@ -245,12 +248,16 @@ def rows(
 ) -> Iterator[Value]:
     """One row for each region and parameter, in display units, at the middle of the window.
 
-    Parameters that were `held` have no row.
+    Parameters that were `held` have no row. The interval is Student's t for what the curve's own
+    residuals tell, with the calibration's part added in squares.
     """
+    from scipy.special import stdtrit
+
     for row, region in enumerate(found.names):
         used = np.isfinite(found.predicted[row])
         frames = np.flatnonzero(used) if used.any() else np.arange(used.size)
         time = float(curves.frames.start[frames[0]] + curves.frames.end[frames[-1]]) / 2
+        reach = float(stdtrit(found.freedom[row], 0.975)) if found.freedom[row] > 0 else np.nan
         note = ", ".join(f"{name} {value:g}" for name, value in found.notes[row].items())
         for column, (name, unit) in enumerate(zip(found.parameters, found.display, strict=True)):
             if name in held:
@@ -258,14 +265,17 @@ def rows(
             factor = si_factor(unit)
             common = float(shared[row, column]) / factor
             random = float(np.sqrt(found.covariance[row, column, column])) / factor
+            value = float(found.values[row, column]) / factor
+            half = float(np.hypot(reach * random, NORMAL_95 * common))
             yield Value(
                 region=region,
                 metric=f"{found.model}_{name}",
                 estimate=Estimate(
-                    value=float(found.values[row, column]) / factor,
+                    value=value,
                     sd=float(np.hypot(random, common)),
                     sd_shared=common,
                 ),
+                interval=(value - half, value + half),
                 unit=unit,
                 time=time,
                 analyte=curves.analyte,

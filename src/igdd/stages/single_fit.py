@@ -97,7 +97,7 @@ def fit_table(
 ) -> TableFit:
     """A model fitted to every region of a table of curves but those that serve as inputs."""
     from igdd.io import tac_table
-    from igdd.stages.fit import fit
+    from igdd.stages.fit import common_names, fit
 
     curves = tac_table.read(path, unit=unit)
     found = inputs_of(seen, curves, float(curves.frames.end.max()))
@@ -109,8 +109,11 @@ def fit_table(
     if not rows:
         raise InputError(f"{path}: has no region beside those that serve as inputs")
     curves = curves.of(rows)
-    held = doors.held_values(catalog.find("models", model), hold or {}, free)
-    made = fit(model, curves, found, hold=hold, free=free, **words)
+    declared = catalog.find("models", model)
+    held = doors.held_values(declared, hold or {}, free)
+    # The blood's clock is not the tissue's: one delay for the scan, unless the caller says.
+    measured = common_names(declared, None, {*(hold or {}), *free}, measured=bool(seen.tables))
+    made = fit(model, curves, found, hold=hold, free=free, shared=measured, **words)
     return TableFit(fit=made, curves=curves, inputs=found, held=tuple(held))
 
 

@@ -1,0 +1,267 @@
+"""From coefficients and rates of exponentials to a model's own parameters, with their covariance.
+
+A model says which columns and how many exponentials make its curve, how its parameters follow from
+their coefficients and rates (`natural`), and the other way round (`canonical`). The solver fits
+those, carries their covariance over to the parameters, and where a parameter has left its bounds
+(a fraction above 1) fits that curve again within them.
+
+Canonical parameters stand in the order c_1 .. c_l, a_1, theta_1, (a_2, theta_2,) delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from igdd.declare import Parameter
+from igdd.errors import InputError
+from igdd.kinetics import Protocol, Solution, Solver, Status
+
+if TYPE_CHECKING:
+    from igdd.kernels.basis import Basis, Responses
+
+Arrays = Sequence[np.ndarray]
+TINY = 1e-20  # relative length of a complex step: its square is nothing beside 1
+BLOCK = 2048  # curves fitted together: what belongs to them stays in the cache
+SAME = 1e-12  # by how much the weights of two curves may differ and still be the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How a model's curve is a sum of fixed columns and exponential responses.
+
+    parameters    as the model declares them
+    source        role of the input that is convolved
+    columns       role of each fixed column, or "integral": the running integral of the source
+    held          the parameter that is a column's coefficient and may be held, or "": none
+    exponentials  1 or 2
+    fastest       rate [1/s] up to which exponentials are tabulated
+    positive      whether coefficients must not be negative
+    natural       canonical arrays, real or complex -> parameters; NaN where they are open
+    canonical     parameters -> canonical arrays
+    """
+
+    parameters: tuple[Parameter, ...]
+    source: str
+    columns: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    exponentials: int = 1
+    fastest: float
+    positive: bool = True
+    natural: Callable[[Arrays], Arrays]
+    canonical: Callable[[Arrays], Arrays]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The model's parameters in their order."""
+        return tuple(one.name for one in self.parameters)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Least and largest value (p, 2) of every parameter in SI units."""
+        return np.array([np.multiply(one.bounds, _si(one)) for one in self.parameters])
+
+    @property
+    def start(self) -> np.ndarray:
+        """A value (p,) of every parameter in SI units from which a fit may start."""
+        return np.array([one.start[0] * _si(one) for one in self.parameters])
+
+
+def _si(parameter: Parameter) -> float:
+    """A parameter's display unit in SI: these models show minutes, else SI units."""
+    return 1 / 60 if parameter.unit.endswith("/min") else 1.0
+
+
+def prepare(form: Form, protocol: Protocol) -> Solver:
+    """Tables of a protocol's input, and the solver of curves (n, t) that uses them.
+
+    A column's coefficient and the delay may be held at any value. Where another parameter is held,
+    the solution ignores that but for the value itself: it is a start for a fit that heeds it, and
+    its notes say so ("start_only": 1).
+    """
+    from igdd.kernels.basis import Column, tabulate
+
+    curve = protocol.input(form.source)
+    columns = []
+    for role in form.columns:
+        seen = curve if role == "integral" else protocol.input(role)
+        columns.append(Column(seen.time, seen.values, role == "integral"))
+    window = protocol.frames.start, protocol.frames.end, protocol.integration
+    delay = _delay(form, protocol)
+    raw = tabulate((curve.time, curve.values), tuple(columns), window, form.fastest, delay)
+    return _Solver(form=form, held=dict(protocol.held), raw=raw)
+
+
+def _delay(form: Form, protocol: Protocol) -> tuple[float, float]:
+    """Least and largest delay in s; the same where it is held or the model has none."""
+    if "delay" not in form.names:
+        return 0.0, 0.0
+    if "delay" in protocol.held:
+        return float(protocol.held["delay"]), float(protocol.held["delay"])
+    low, high = form.bounds[form.names.index("delay")]
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Solver:
+    """Solves curves; keeps the basis of the weights it saw last."""
+
+    form: Form
+    held: dict[str, float]
+    raw: Responses
+    last: dict[str, tuple[np.ndarray, Basis]] = field(default_factory=dict)
+
+    def __call__(self, curves: np.ndarray, sd: np.ndarray | None) -> Solution:
+        """Fit curves (n, t) with standard deviations (t,), (n, t) or None."""
+        curves = np.atleast_2d(curves)
+        count, size = len(curves), len(self.form.parameters)
+        if curves.shape[1] != self.raw.columns.shape[-1]:
+            raise InputError(
+                f"curves of {curves.shape[1]} frames; the protocol has {self.raw.columns.shape[-1]}"
+            )
+        parameters = np.full((count, size), np.nan)
+        covariance = np.full((count, size, size), np.nan)
+        status = np.full(count, int(Status.NOT_FITTED))
+        for rows, weight in _weightings(sd, curves.shape):
+            basis = self._basis(weight, alone=len(curves[rows]) < 4)
+            used = slice(None) if (weight > 0).all() else weight > 0
+            found = _fit_in_blocks(self.form, basis, curves[rows], used)
+            parameters[rows], covariance[rows], status[rows] = found
+        return self._hold(parameters, covariance, status)
+
+    def _basis(self, weight: np.ndarray, alone: bool) -> Basis:
+        from igdd.kernels.basis import Basis, Responses
+
+        if "basis" in self.last and np.array_equal(self.last["basis"][0], weight):
+            return self.last["basis"][1]
+        used = weight > 0
+        raw = Responses(self.raw.responses[..., used], self.raw.columns[..., used], self.raw.grid)
+        given = np.array([self.held.get(name, np.nan) for name in self.form.held])
+        positive = np.full(given.size + 1, self.form.positive)
+        basis = Basis(
+            raw, weight[used], self.form.exponentials, (given, positive), reduce=not alone
+        )
+        self.last["basis"] = weight, basis
+        return basis
+
+    def _hold(self, parameters: np.ndarray, covariance: np.ndarray, status: np.ndarray) -> Solution:
+        """The solution, with values in place of parameters that the search cannot hold."""
+        notes = {}
+        fitted = (status & Status.NOT_FITTED) == 0
+        for number, name in enumerate(self.form.names):
+            if name not in self.held or name == "delay" or name in self.form.held:
+                continue
+            parameters[fitted, number] = self.held[name]
+            covariance[:, number] = covariance[:, :, number] = 0.0
+            notes["start_only"] = 1.0
+        return Solution(parameters=parameters, covariance=covariance, status=status, notes=notes)
+
+
+def _weightings(
+    sd: np.ndarray | None, shape: tuple[int, ...]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows that are weighted alike, and their weights (t,), the largest of which is 1."""
+    from igdd.kernels.linear import weights
+
+    if sd is None or np.ndim(sd) == 1:
+        weight = weights(sd, (1, shape[1]))[0]
+        yield slice(None), weight / weight.max()
+        return
+    each = weights(sd, shape)
+    each = each / each.max(axis=1, keepdims=True)
+    if (np.abs(each - each[0]) <= SAME).all():
+        yield slice(None), each[0]
+        return
+    for row, weight in enumerate(each):
+        yield slice(row, row + 1), weight
+
+
+def _fit_in_blocks(
+    form: Form, basis: Basis, curves: np.ndarray, used: slice | np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Parameters, covariance and status of curves weighted alike, in as many threads as numba has.
+
+    Each curve's numbers are its own: they do not depend on the block or the thread.
+    """
+    import numba
+
+    blocks = [curves[first : first + BLOCK] for first in range(0, max(len(curves), 1), BLOCK)]
+
+    def fit(block: np.ndarray) -> tuple[np.ndarray, ...]:
+        return _fit(form, basis, block[:, used])
+
+    if len(blocks) == 1:
+        return fit(blocks[0])
+    with ThreadPoolExecutor(max_workers=numba.get_num_threads()) as pool:
+        return tuple(np.concatenate(parts) for parts in zip(*pool.map(fit, blocks), strict=True))
+
+
+def _fit(form: Form, basis: Basis, curves: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Parameters (n, p), covariance (n, p, p) and status (n,) of curves weighted alike."""
+    from igdd.kernels.active_sets import sandwich
+    from igdd.kernels.judge import poorly_identified
+
+    solved = basis.solve(curves)
+    with np.errstate(all="ignore"):
+        parameters = np.stack(form.natural(list(solved.canonical.T)), axis=1)
+        covariance = sandwich(_change(form, solved.canonical), solved.covariance)
+    status = solved.status
+    fitted = (status & Status.NOT_FITTED) == 0
+    # Where the form leaves a parameter open, nothing is known of it.
+    status |= np.where(fitted & np.isnan(parameters).any(axis=1), Status.POORLY_IDENTIFIED, 0)
+    low, high = form.bounds.T
+    with np.errstate(invalid="ignore"):
+        beyond = ((parameters < low) | (parameters > high)).any(axis=1) & fitted
+    if beyond.any():
+        again = _within_bounds(form, basis, curves[beyond], parameters[beyond])
+        parameters[beyond], covariance[beyond], status[beyond] = again
+    judged = [number for number, name in enumerate(form.names) if name != "delay"]
+    unsure = poorly_identified(parameters[:, judged], covariance[:, judged][:, :, judged])
+    return parameters, covariance, status | np.where(fitted & unsure, Status.POORLY_IDENTIFIED, 0)
+
+
+def _change(form: Form, canonical: np.ndarray) -> np.ndarray:
+    """Derivatives (n, p, k) of the parameters by the canonical ones, by complex steps."""
+    columns = []
+    for number in range(canonical.shape[1]):
+        moved = list(canonical.T)
+        length = TINY * np.maximum(np.abs(moved[number]), 1e-100)
+        moved[number] = moved[number] + 1j * length
+        columns.append(np.stack([np.imag(one) / length for one in form.natural(moved)], axis=1))
+    return np.stack(columns, axis=2)
+
+
+def _within_bounds(
+    form: Form, basis: Basis, curves: np.ndarray, parameters: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Fit curves whose parameters left the bounds again, within them, from the same tables."""
+    from igdd.kernels.levenberg import fit_curves
+
+    seen, squares = basis.project(curves)
+    outside = np.sqrt(np.maximum(squares - np.einsum("nr,nr->n", seen, seen), 0.0))
+    low, high = form.bounds.T
+    starts = np.where(np.isfinite(parameters), parameters, form.start)
+    starts = np.clip(np.stack([starts, np.where(starts > high, form.start, starts)], 1), low, high)
+    given = basis.tables.given
+    free = np.array([name not in form.held for name in form.names])
+    for name, value in zip(form.held, given, strict=True):
+        if name and np.isnan(value):
+            free[form.names.index(name)] = True
+    if "delay" in form.names and basis.tables.responses.shape[2] == 2:
+        free[form.names.index("delay")] = False
+
+    def predict(trial: np.ndarray) -> np.ndarray:
+        curve = basis.predict(np.stack(form.canonical(list(trial.T)), axis=1))
+        # What lies outside the tables' space is beyond any parameters: a sample of its own.
+        return np.concatenate([curve, np.zeros((len(curve), 1))], axis=1)
+
+    values = np.concatenate([seen, outside[:, None]], axis=1)
+    found = fit_curves(predict, values, None, starts, form.bounds, free=free)
+    fitted = (np.einsum("npp->np", found.covariance) != 0).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = (values.shape[1] - fitted) / np.maximum(basis.frames - fitted, 0)
+    return found.parameters, found.covariance * scale[:, None, None], found.status

@@ -178,9 +178,14 @@ def _write_volume(path: Path, values: np.ndarray, grid: Grid, kind: np.dtype[Any
             draft.unlink()
 
 
-def _write_to(stream: BinaryIO, values: np.ndarray, grid: Grid, kind: np.dtype[Any]) -> None:
-    stream.write(_header(values.shape, grid, kind))
+def start_volume(stream: BinaryIO, shape: tuple[int, ...], grid: Grid, kind: np.dtype[Any]) -> None:
+    """Write all that stands before the samples of a NIfTI file; they follow with i fastest."""
+    stream.write(_header(shape, grid, kind))
     stream.write(bytes(4))  # no extension follows
+
+
+def _write_to(stream: BinaryIO, values: np.ndarray, grid: Grid, kind: np.dtype[Any]) -> None:
+    start_volume(stream, values.shape, grid, kind)
     # NIfTI runs i fastest; a slice along the last axis keeps the copies small in any memory order.
     planes = values if values.ndim == 4 else values[..., None]
     for frame in range(planes.shape[3]):

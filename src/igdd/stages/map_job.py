@@ -1,0 +1,241 @@
+"""One piece of a map: what every voxel is solved with, and from samples to values with flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from igdd.declare import Model, Parameter
+from igdd.errors import FitError, InputError
+from igdd.io.streamed import Pieces
+from igdd.kinetics import InputCurve, Integration, Protocol, Solver, Status
+from igdd.stages import protocol as doors
+from igdd.types import Frames
+
+# A voxel counts where at least this share of it lies in the mask.
+INSIDE = 0.5
+# Places of the image, and voxels at each, whose mean curve decides t* where the user does not.
+PLACES, AT_PLACE = 64, 1024
+PIECE = 1 << 16
+STEP = float(np.cbrt(np.finfo(float).eps))
+FLAG_KIND = np.dtype("<u2")
+MAP_KIND = np.dtype("<f4")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Setup:
+    """What a voxel is fitted with. `kept` (t,): which frames of the image the model sees; `sd` of
+    these, infinite where the fit uses none."""
+
+    model: Model
+    protocol: Protocol
+    kept: np.ndarray
+    sd: np.ndarray | None
+
+    @property
+    def solver(self) -> Solver:
+        """The model's solver, made ready for all voxels at once."""
+        if not self.model.voxelwise or self.model.prepare is None:
+            raise InputError(f"model {self.model.name!r} makes no maps; expected a voxelwise one")
+        solver: Solver = self.model.prepare(self.protocol)
+        return solver
+
+    @property
+    def shown(self) -> tuple[Parameter, ...]:
+        """Parameters that get a map: those that are not held, and the derived ones."""
+        free = (one for one in self.model.parameters if one.name not in self.protocol.held)
+        return (*free, *self.model.derived)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """A setup with its solver, the image and the mask."""
+
+    setup: Setup
+    solver: Solver
+    pieces: Pieces
+    mask: Pieces | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settings:
+    """What the user says beside model, image and inputs; see `igdd.stages.map.map_image`."""
+
+    start: str | float | None = None
+    end: str | float | None = None
+    hold: Mapping[str, str | float] | None = None
+    free: Iterable[str] = ()
+    sd: np.ndarray | None = None
+    integration: Integration | None = None
+    options: Mapping[str, Any]
+
+
+def ready(
+    model: Model,
+    frames: Frames,
+    unit: str,
+    inputs: Mapping[str, InputCurve],
+    settings: Settings,
+) -> Setup:
+    """Setup of a model over the frames that are used, in the image's unit."""
+    window = {
+        "start": doors.seconds(settings.start, "start"),
+        "end": doors.seconds(settings.end, "end"),
+    }
+    held = doors.held_values(model, {} if settings.hold is None else settings.hold, settings.free)
+    own = {name: one for name, one in window.items() if has_option(model, name)}
+    options = doors.option_values(model, own | dict(settings.options))
+    start, end = (None if name in own else one for name, one in window.items())
+    wanted = doors.within(frames, start, end)
+    # The trapezoidal recursion needs the early frames also where the fit begins later.
+    early = settings.integration == "trapezium"
+    kept = doors.within(frames, None, end) if early else wanted
+    free = sum(one.name not in held for one in model.parameters)
+    if int(wanted.sum()) < free:
+        raise FitError(
+            f"model {model.name} has {free} free parameters, but {int(wanted.sum())} frames are "
+            "used; expected at least as many; use more frames, or hold a parameter"
+        )
+    protocol = doors.build(
+        model,
+        replace(frames, start=frames.start[kept], duration=frames.duration[kept]),
+        inputs,
+        unit,
+        held=held,
+        options=options,
+        integration=settings.integration,
+    )
+    sd = _deviations(settings.sd, wanted, kept)
+    return Setup(model=model, protocol=protocol, kept=kept, sd=sd)
+
+
+def has_option(model: Model, name: str) -> bool:
+    """Whether the model chooses its frames itself: a graphical one integrates earlier ones too."""
+    return any(option.name == name for option in model.options)
+
+
+def _deviations(sd: np.ndarray | None, wanted: np.ndarray, kept: np.ndarray) -> np.ndarray | None:
+    if sd is None:
+        return None if wanted[kept].all() else np.where(wanted, 1.0, np.inf)[kept]
+    sd = np.asarray(sd, dtype=float)
+    if sd.shape != wanted.shape:
+        raise InputError(f"sd has shape {sd.shape}; expected one for each of {wanted.size} frames")
+    return np.asarray(np.where(wanted, sd, np.inf)[kept])
+
+
+def with_start(setup: Setup, pieces: Pieces, mask: Pieces | None) -> tuple[Job, dict[str, float]]:
+    """The job, with t* fixed once for all voxels where the model has one, and what t* became."""
+    job = Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask)
+    if not (setup.model.closed and has_option(setup.model, "start")):
+        return job, {}
+    notes = dict(job.solver(_mean_curve(job)[None], setup.sd).notes)
+    if np.isnan(notes.get("t_star", np.nan)):
+        raise FitError(
+            f"{pieces.source}: the {setup.model.name} plot of the image's mean curve is nowhere "
+            "straight; expected five late frames on a line; give start"
+        )
+    options = {**setup.protocol.options, "start": notes["t_star"]}
+    setup = replace(setup, protocol=replace(setup.protocol, options=options))
+    return replace(job, setup=setup, solver=setup.solver), notes
+
+
+def _mean_curve(job: Job) -> np.ndarray:
+    """Mean curve (t,) of voxels in the mask at places all over the image, else of all voxels."""
+    size = job.pieces.grid.size
+    begins = np.linspace(0, max(size - AT_PLACE, 0), PLACES).astype(int)
+    spread = [(int(begin), min(int(begin) + AT_PLACE, size)) for begin in np.unique(begins)]
+    whole = [(first, min(first + PIECE, size)) for first in range(0, size, PIECE)]
+    for places in (spread, whole):
+        total, count = np.zeros(int(job.setup.kept.sum())), 0
+        for first, last in places:
+            block, usable = _read(job, first, last)[:2]
+            total += block[:, usable].sum(axis=1, dtype=float)
+            count += int(usable.sum())
+        if count:
+            return total / count
+    raise InputError(
+        f"{job.pieces.source}: no voxel in the mask has a value other than zero in all frames; "
+        "expected some; is the mask of another scan?"
+    )
+
+
+def _read(job: Job, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples (t, n) of a piece in the frames that are used; which voxels can be fitted; which of
+    them lie in the mask."""
+    inside = np.ones(last - first, dtype=bool)
+    if job.mask is not None:
+        inside = job.mask.read(first, last)[0] >= INSIDE
+        if not inside.any():
+            return np.empty((int(job.setup.kept.sum()), inside.size)), inside, inside
+    block = job.pieces.read(first, last)
+    if not job.setup.kept.all():
+        block = block[job.setup.kept]
+    low, high = block.min(axis=0), block.max(axis=0)
+    usable = np.isfinite(low) & np.isfinite(high) & ((low != 0) | (high != 0)) & inside
+    return block, usable, inside
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """Values and standard errors (p, n) of a piece in display units, flag bits (n,), and how many
+    voxels lie in the mask.
+    """
+
+    values: np.ndarray
+    sd: np.ndarray
+    status: np.ndarray
+    inside: int
+
+
+def solve(job: Job, first: int, last: int) -> Answer:
+    """One piece, read and solved; NaN outside the mask and where nothing could be fitted."""
+    block, usable, inside = _read(job, first, last)
+    shown = job.setup.shown
+    maps = np.full((2, len(shown), last - first), np.nan, MAP_KIND)
+    status = np.where(inside, int(Status.NOT_FITTED), 0).astype(FLAG_KIND)
+    if usable.any():
+        every = bool(usable.all())
+        curves = block if every else np.compress(usable, block, axis=1)
+        found = job.solver(curves.T, job.setup.sd)
+        values, variance = _with_derived(job.setup, found.parameters, found.covariance)
+        place = slice(None) if every else usable
+        with np.errstate(invalid="ignore", over="ignore"):
+            for row, (value, square, one) in enumerate(zip(values, variance, shown, strict=True)):
+                factor = doors.si_factor(one.unit)
+                maps[0, row, place] = value / factor
+                maps[1, row, place] = np.sqrt(square) / factor
+        status[place] = found.status
+    return Answer(values=maps[0], sd=maps[1], status=status, inside=int(inside.sum()))
+
+
+def _with_derived(
+    setup: Setup, fitted: np.ndarray, covariance: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Columns of the parameters that are shown, and of their variances by the delta method."""
+    names = [one.name for one in setup.model.parameters]
+    free = [row for row, name in enumerate(names) if name not in setup.protocol.held]
+    values = [fitted[:, row] for row in free]
+    # Variance 0 of a free parameter is that of a bound, where there is no standard error.
+    variance = [np.where(covariance[:, row, row] == 0, np.nan, covariance[:, row, row])
+                for row in free]  # fmt: skip
+    if setup.model.derive is None:
+        return values, variance
+    derive = setup.model.derive
+    with np.errstate(all="ignore"):
+        derived = derive(fitted)
+        slopes = np.empty((len(free), *derived.shape))
+        for number, row in enumerate(free):
+            width = STEP * np.where(fitted[:, row] != 0, np.abs(fitted[:, row]), 1e-6)
+            ends = []
+            for sign in (1.0, -1.0):
+                moved = fitted.copy()
+                moved[:, row] += sign * width
+                ends.append(derive(moved))
+            slopes[number] = (ends[0] - ends[1]) / (2 * width)[:, None]
+            slopes[number, covariance[:, row, row] == 0] = 0.0
+        known = covariance[:, free][:, :, free]
+        squares = np.einsum("and,nab,bnd->nd", slopes, known, slopes, optimize=True)
+    return [*values, *derived.T], [*variance, *squares.T]

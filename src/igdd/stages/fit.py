@@ -33,7 +33,7 @@ MOST_SHARING = 32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Task:
+class Task:
     """What is solved: curves (n, t) in all frames, and which frames (t,) the fit may use.
 
     sd  (t,) for all curves, (n, t), or None: all frames alike
@@ -103,11 +103,11 @@ def fit(
     spread = doors.deviations(sd, curves)
     spread = None if spread is None else spread[..., kept]
     values = np.asarray(curves.values[:, kept], dtype=float)
-    task = _Task(model=declared, protocol=protocol, values=values, used=used, sd=spread)
+    task = Task(model=declared, protocol=protocol, values=values, used=used, sd=spread)
     _check_size(task)
     said = {*(hold or {}), *free}
     common = common_names(declared, shared, said, measured=isinstance(inputs, str | Path))
-    task, notes = _with_common(task, common)
+    task, notes = with_common(task, common)
     return _finished(task, _solve(task), curves, kept, notes)
 
 
@@ -132,7 +132,7 @@ def common_names(
     return ("delay",) if lags and "delay" not in said else ()
 
 
-def _with_common(task: _Task, names: tuple[str, ...]) -> tuple[_Task, dict[str, float]]:
+def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, float]]:
     """The task with shared parameters held at their common value, and that value, in SI."""
     if not names:
         return task, {}
@@ -197,7 +197,7 @@ def _frames(
     return seen, wanted[kept], kept
 
 
-def _check_size(task: _Task) -> None:
+def _check_size(task: Task) -> None:
     """Refuse fewer frames than parameters, which no curve can mend."""
     sd = task.deviations()
     frames = task.used.size if sd is None else int(np.isfinite(sd).sum(axis=-1).max(initial=0))
@@ -210,7 +210,7 @@ def _check_size(task: _Task) -> None:
         )
 
 
-def _solve(task: _Task) -> Solution:
+def _solve(task: Task) -> Solution:
     """Parameters in SI: closed form, or a start refined on the model itself."""
     from igdd.kernels.levenberg import fit_curves
 
@@ -249,7 +249,7 @@ def _starts(model: Model) -> np.ndarray:
 
 
 def _finished(
-    task: _Task,
+    task: Task,
     solution: Solution,
     curves: Curves,
     kept: np.ndarray,

@@ -48,7 +48,7 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
 
     The curves are those corrected for partial volume where there are such.
     """
-    from igdd.stages.fit import common_names, fit
+    from igdd.stages.fit import fit
 
     every = session.recovered or session.curves
     values: list[Value] = []
@@ -57,9 +57,7 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         model: Model = catalog.find("models", asked["model"])
         curves = _chosen(every, asked["regions"])
         words = _words(asked)
-        said = {*asked["hold"], *asked["free"]}
-        measured = plan.inputs is not None and bool(plan.inputs.blood)
-        words["shared"] = common_names(model, None, said, measured=measured)
+        words["shared"] = _common(model, asked, plan)
         found = fit(model, curves, inputs, **words)
         shared = _shared(found, fit, (model, curves, inputs, words))
         held = held_values(model, asked["hold"], asked["free"])
@@ -89,9 +87,10 @@ def mapped(
         if asked["regions"] is not None:
             chosen = _chosen(session.curves, asked["regions"]).names
             within = np.max([session.regions.mask(name) for name in chosen], axis=0)
+        model: Model = catalog.find("models", asked["model"])
         found = map_image(
-            asked["model"], session.image, inputs,
-            out=folder / asked["model"], mask=within, workers=1, **_words(asked),
+            model, session.image, inputs, out=folder / model.name, mask=within, workers=1,
+            shared=_common(model, asked, plan), **_words(asked),
         )  # fmt: skip
         for name, path in found.maps.items():
             unit = found.units[name]
@@ -218,6 +217,15 @@ def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `igdd.fit` or `igdd.map` from a table of the study."""
     common = {key: asked[key] for key in ("start", "end", "hold", "free", "integration")}
     return common | {key: value for key, value in asked.items() if key not in COMMON}
+
+
+def _common(model: Model, asked: Mapping[str, Any], plan: SessionPlan) -> tuple[str, ...]:
+    """Parameters that the regions, or the voxels, of a session share."""
+    from igdd.stages.fit import common_names
+
+    said = {*asked["hold"], *asked["free"]}
+    measured = plan.inputs is not None and bool(plan.inputs.blood)
+    return common_names(model, None, said, measured=measured)
 
 
 def _shared(found: Fit, fit: Any, call: tuple[Any, ...]) -> np.ndarray:

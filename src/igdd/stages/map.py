@@ -68,6 +68,7 @@ def map_image(
     end: str | float | None = None,
     hold: Mapping[str, str | float] | None = None,
     free: Iterable[str] = (),
+    shared: Iterable[str] = (),
     sd: np.ndarray | None = None,
     integration: Integration | None = None,
     frames: Frames | None = None,
@@ -85,6 +86,7 @@ def map_image(
     start, end  frames used lie between them; the start is t* of a graphical model, which without
                 one is chosen by rule in the mean curve of the image, once for all voxels
     hold, free  as in `igdd.stages.fit.fit`
+    shared      parameters with one value for all voxels: that of the image's mean curve
     sd          standard deviations (t,) of the frames, up to one factor; None: all alike
     frames      of an image without a sidecar, or in its stead; `unit` likewise
     chunk       voxels that are solved together; `workers` threads; `progress(done, total)`
@@ -97,6 +99,7 @@ def map_image(
         end=end,
         hold=hold,
         free=free,
+        shared=tuple(shared),
         sd=sd,
         integration=integration,
         options=options,
@@ -105,7 +108,7 @@ def map_image(
     bounded.writable(folder)
     with _opened(image, folder) as pieces, map_files.opened_mask(mask, pieces.grid, folder) as seat:
         pace = _Pace(pieces, chunk, workers, progress)
-        job, notes = map_job.with_start(setup, pieces, seat)
+        job, notes = map_job.with_shared(setup, settings.shared, pieces, seat)
         return _run(job, seen, folder, notes, pace)
 
 

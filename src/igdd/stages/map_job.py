@@ -11,8 +11,9 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.errors import FitError, InputError
 from igdd.io.streamed import Pieces
-from igdd.kinetics import InputCurve, Integration, Protocol, Solver, Status
+from igdd.kinetics import InputCurve, Integration, Protocol, Solution, Solver, Status
 from igdd.stages import protocol as doors
+from igdd.stages.fit import Task, with_common
 from igdd.types import Frames
 
 # A voxel counts where at least this share of it lies in the mask.
@@ -68,6 +69,7 @@ class Settings:
     end: str | float | None = None
     hold: Mapping[str, str | float] | None = None
     free: Iterable[str] = ()
+    shared: tuple[str, ...] = ()
     sd: np.ndarray | None = None
     integration: Integration | None = None
     options: Mapping[str, Any]
@@ -126,9 +128,35 @@ def _deviations(sd: np.ndarray | None, wanted: np.ndarray, kept: np.ndarray) -> 
     return np.asarray(np.where(wanted, sd, np.inf)[kept])
 
 
-def with_start(setup: Setup, pieces: Pieces, mask: Pieces | None) -> tuple[Job, dict[str, float]]:
-    """The job, with t* fixed once for all voxels where the model has one, and what t* became."""
-    job = Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask)
+def with_shared(
+    setup: Setup, shared: tuple[str, ...], pieces: Pieces, mask: Pieces | None
+) -> tuple[Job, dict[str, float]]:
+    """The job, with shared parameters held at what the image's mean curve says, and with t* fixed
+    once for all voxels where the model has one; and what they became."""
+    if not shared:
+        return _with_start(Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask))
+    seen = Job(setup=setup, solver=_unsolved, pieces=pieces, mask=mask)
+    mean = _mean_curve(seen)[None]
+    task = Task(
+        model=setup.model,
+        protocol=setup.protocol,
+        values=mean,
+        used=np.ones(mean.shape[1], dtype=bool),
+        sd=setup.sd,
+    )
+    task, notes = with_common(task, shared)
+    setup = replace(setup, protocol=task.protocol)
+    return Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask), notes
+
+
+def _unsolved(curves: np.ndarray, sd: np.ndarray | None) -> Solution:
+    """No solver yet: what is shared decides its tables."""
+    raise InputError("the solver is made once what all voxels share is known")
+
+
+def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
+    """The job with t* fixed by the image's mean curve, and what t* became."""
+    setup, pieces = job.setup, job.pieces
     if not (setup.model.closed and has_option(setup.model, "start")):
         return job, {}
     notes = dict(job.solver(_mean_curve(job)[None], setup.sd).notes)
@@ -207,8 +235,25 @@ def solve(job: Job, first: int, last: int) -> Answer:
                 factor = doors.si_factor(one.unit)
                 maps[0, row, place] = value / factor
                 maps[1, row, place] = np.sqrt(square) / factor
-        status[place] = found.status
+        status[place] = found.status | _unsure(job.setup, values, variance, found.status)
     return Answer(values=maps[0], sd=maps[1], status=status, inside=int(inside.sum()))
+
+
+def _unsure(
+    setup: Setup, values: list[np.ndarray], variance: list[np.ndarray], status: np.ndarray
+) -> np.ndarray:
+    """Bit of voxels whose macro-parameters have a standard error above their value, as regions."""
+    derived = len(setup.model.derived)
+    if setup.model.closed or not derived:
+        return np.zeros(status.size, dtype=FLAG_KIND)
+    with np.errstate(invalid="ignore", over="ignore"):
+        unsure = [
+            ~(square <= value**2)
+            for value, square in zip(values[-derived:], variance[-derived:], strict=True)
+        ]
+    fitted = (status & Status.NOT_FITTED) == 0
+    flagged = np.any(unsure, axis=0) & fitted
+    return np.where(flagged, int(Status.POORLY_IDENTIFIED), 0).astype(FLAG_KIND)
 
 
 def _with_derived(

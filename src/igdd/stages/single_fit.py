@@ -140,17 +140,25 @@ def map_file(
     *,
     curves: Path | None = None,
     unit: str | None = None,
+    hold: Mapping[str, str] | None = None,
+    free: tuple[str, ...] = (),
     progress: Callable[[int, int], None] | None = None,
     **words: Any,
 ) -> MapResult:
     """Maps of a model over a dynamic image; `curves` holds the regions that serve as inputs."""
     from igdd.io import tac_table
+    from igdd.stages.fit import common_names
     from igdd.stages.map import map_image
 
     regions = None if curves is None else tac_table.read(curves, unit=unit)
     until = _end_of(image) if regions is None else float(regions.frames.end.max())
     found = inputs_of(seen, regions, until)
-    return map_image(model, image, found, out=out, unit=unit, progress=progress, **words)
+    said = {*(hold or {}), *free}
+    measured = common_names(catalog.find("models", model), None, said, measured=bool(seen.tables))
+    return map_image(
+        model, image, found, out=out, unit=unit, hold=hold, free=free, shared=measured,
+        progress=progress, **words,
+    )  # fmt: skip
 
 
 def _end_of(image: Path) -> float:

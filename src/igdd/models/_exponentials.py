@@ -244,8 +244,13 @@ def _within_bounds(
     seen, squares = basis.project(curves)
     outside = np.sqrt(np.maximum(squares - np.einsum("nr,nr->n", seen, seen), 0.0))
     low, high = form.bounds.T
-    starts = np.where(np.isfinite(parameters), parameters, form.start)
-    starts = np.clip(np.stack([starts, np.where(starts > high, form.start, starts)], 1), low, high)
+    # From the nearest corner, from there with what left the bounds begun anew, and all anew.
+    near = np.clip(np.where(np.isfinite(parameters), parameters, form.start), low, high)
+    anew = np.where(near == parameters, near, form.start)
+    starts = np.stack([near, anew, np.broadcast_to(form.start, near.shape)], axis=1)
+    for number, name in enumerate(form.names):
+        if name in form.held or name == "delay":
+            starts[:, :, number] = near[:, None, number]
     given = basis.tables.given
     free = np.array([name not in form.held for name in form.names])
     for name, value in zip(form.held, given, strict=True):

@@ -1,0 +1,271 @@
+"""Tables of exponential responses: made once for an input, used for every curve.
+
+An input's convolution with exp(-theta t) over the frames is tabulated with its exact derivative by
+theta, and by the delay where that is to be found, on a grid even in u = log(1 + theta / scale):
+logarithmic for fast rates, linear towards theta = 0, which is a node. `igdd.kernels.active_sets`
+fits curves from such tables.
+
+All tabulated curves lie, to within the noise of arithmetic, in a space of far fewer dimensions than
+there are frames. Tables and curves are projected onto an orthonormal basis of it, which changes no
+sum of squares but by a constant, and makes the time of a fit independent of the number of frames.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from igdd.kernels.convolve import Window, convolve, convolve_with_derivative, sample
+
+SLOWEST = 0.3  # scale of theta times the length of the scan
+STEP = 0.02  # of u: the interpolated response is good to 1e-9
+STEP_DELAYED = 0.12  # 1e-6: beside a delay, the input's knots rule
+SEARCH_STEP = 0.3  # of u: the sum of squares is smooth over this
+SEARCH_STEP_DELAYED = 0.6
+SHORTEST_DELAY_STEP, LONGEST_DELAY_STEP = 0.25, 0.5  # s
+SEARCH_DELAY = 2.0  # s
+NUDGE = 1e-3  # s, for central differences by the delay: the curves have few kinks in it
+# Directions with a singular value below this share of the largest are left out of the projection.
+NEGLIGIBLE = 1e-8
+NEGLIGIBLE_DELAYED = 1e-4
+
+PARALLEL = 1e-6  # sine of the angle below which two tabulated curves are one
+
+
+class Column(NamedTuple):
+    """A fixed column: an input itself over the frames, or its running integral."""
+
+    time: np.ndarray
+    values: np.ndarray
+    integrated: bool
+
+
+class Responses(NamedTuple):
+    """Tables over the frames, not weighted yet.
+
+    responses, columns, grid   as in `igdd.kernels.response_table.Tables`, r = frames
+    """
+
+    responses: np.ndarray
+    columns: np.ndarray
+    grid: np.ndarray
+
+
+class Solved(NamedTuple):
+    """Canonical parameters (n, p), their covariance (n, p, p) and status (n,)."""
+
+    canonical: np.ndarray
+    covariance: np.ndarray
+    status: np.ndarray
+
+
+def tabulate(
+    source: tuple[np.ndarray, np.ndarray],
+    columns: tuple[Column, ...],
+    window: Window,
+    fastest: float,
+    delay: tuple[float, float],
+) -> Responses:
+    """Tables of an input (time, values) up to the rate `fastest` [1/s], at delays from low to high.
+
+    Where low is high the delay is held there; else it is an unknown.
+    """
+    start, end, _ = window
+    span = float(end[-1] - min(start[0], source[0][0] + delay[0]))
+    scale = SLOWEST / span
+    delayed = delay[1] > delay[0]
+    top = np.log1p(fastest / scale)
+    nodes = int(np.ceil(top / (STEP_DELAYED if delayed else STEP))) + 1
+    u = np.linspace(0.0, top, nodes)
+    later, late_step = np.array([delay[0]]), 1.0
+    if delayed:
+        finest = min(np.min(end - start), np.min(np.diff(source[0])))
+        wish = np.clip(finest / 2, SHORTEST_DELAY_STEP, LONGEST_DELAY_STEP)
+        later = np.linspace(*delay, int(np.ceil((delay[1] - delay[0]) / wish)) + 1)
+        late_step = float(later[1] - later[0])
+    rates = scale * np.expm1(u)
+    stretch = (rates + scale) * u[1]
+    responses = _responses(source, window, rates, later)
+    responses[:, :, 1::2] *= stretch[:, None, None]
+    responses[:, :, 2:] *= late_step
+    fixed = np.zeros((later.size, len(columns), 3, start.size))
+    for number, column in enumerate(columns):
+        fixed[:, number] = _column(column, window, later, delayed)
+    fixed[:, :, 1:] *= late_step
+    grid = np.array([u[1], late_step, delay[0], delay[1], scale, SEARCH_DELAY])
+    return Responses(responses, fixed, grid)
+
+
+def _responses(
+    source: tuple[np.ndarray, np.ndarray], window: Window, rates: np.ndarray, later: np.ndarray
+) -> np.ndarray:
+    """(delays, nodes, 2 or 4, t): value, slope by rate, and both differentiated by the delay."""
+    # Rates outside, delays inside: the recursion over the input's knots is done once for a rate.
+    every = np.repeat(rates, later.size)
+    shape = (rates.size, later.size, -1)
+
+    def at(shift: float) -> np.ndarray:
+        delays = np.tile(later + shift, rates.size)
+        both = convolve_with_derivative(*source, window, every, delays)
+        return np.stack([part.reshape(shape) for part in both], axis=2).swapaxes(0, 1)
+
+    here = at(0.0)
+    if later.size == 1:
+        return np.ascontiguousarray(here)
+    change = (at(NUDGE) - at(-NUDGE)) / (2 * NUDGE)
+    return np.concatenate([here, change], axis=2)
+
+
+def _column(column: Column, window: Window, later: np.ndarray, delayed: bool) -> np.ndarray:
+    """(delays, 3, t): a fixed column, and its slopes towards later and earlier delays."""
+
+    def at(shift: float) -> np.ndarray:
+        if column.integrated:
+            still = np.zeros(later.size)
+            return np.asarray(convolve(column.time, column.values, window, still, later + shift))
+        return sample(column.time, column.values, window, later + shift)
+
+    def slope(way: float) -> np.ndarray:
+        # From one side and right to the second order: a knot of the input may be on the other.
+        return np.asarray((4 * at(way) - at(2 * way) - 3 * at(0.0)) / (2 * way))
+
+    here = at(0.0)
+    if not delayed:
+        return np.stack([here, np.zeros_like(here), np.zeros_like(here)], axis=1)
+    return np.stack([here, slope(NUDGE), slope(-NUDGE)], axis=1)
+
+
+class Basis:
+    """Tables weighted, projected and ready for the search: solves curves of one weighting."""
+
+    def __init__(
+        self,
+        raw: Responses,
+        weight: np.ndarray,
+        exponentials: int,
+        conditions: tuple[np.ndarray, np.ndarray],
+        *,
+        reduce: bool = True,
+    ) -> None:
+        """Weights (t,); conditions: `given` (l,) and `positive` (l + 1,) of `Tables`."""
+        from igdd.kernels.response_table import Tables
+
+        given, positive = conditions
+        self.exponentials = exponentials
+        self.frames = int(np.count_nonzero(weight))
+        delayed = raw.responses.shape[2] == 4
+        responses, columns = raw.responses * weight, raw.columns * weight
+        self.projection = np.diag(weight)
+        if reduce:
+            basis = _span(responses, columns, NEGLIGIBLE_DELAYED if delayed else NEGLIGIBLE)
+            self.projection = weight[:, None] * basis
+            responses, columns = responses @ basis, columns @ basis
+        self.weight = weight
+        step = SEARCH_STEP_DELAYED if delayed else SEARCH_STEP
+        nodes = _every(responses.shape[1], step / raw.grid[0])
+        late = _every(responses.shape[0], SEARCH_DELAY / raw.grid[1])
+        search = _search_tables(responses[late][:, nodes, 0], columns[late][:, :, 0], given)
+        if exponentials == 1:
+            search["grams"] = np.zeros((1, 1, 1, 1))
+        self.tables = Tables(
+            responses=np.ascontiguousarray(responses),
+            columns=np.ascontiguousarray(columns),
+            grid=raw.grid,
+            given=given,
+            positive=positive,
+            nodes=nodes * raw.grid[0],
+            delays=raw.grid[2] + late * raw.grid[1],
+            **search,
+        )
+
+    def project(self, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Curves (n, t) on the basis (n, r), and the weighted sum of their squares (n,)."""
+        values = np.ascontiguousarray(curves, dtype=float)
+        with np.errstate(invalid="ignore", over="ignore"):
+            squares = np.square(values) @ np.square(self.weight)
+            return values @ self.projection, squares
+
+    def solve(self, curves: np.ndarray) -> Solved:
+        """The best fit of each curve (n, t)."""
+        from igdd.kernels.active_sets import fit_all
+
+        values = np.ascontiguousarray(curves, dtype=float)
+        bases = np.square(self.weight), self.projection
+        return Solved(*fit_all(self.tables, values, bases, self.exponentials))
+
+    def predict(self, canonical: np.ndarray) -> np.ndarray:
+        """Projected curves (n, r) of canonical parameters (n, p)."""
+        from igdd.kernels.active_sets import predict_all
+
+        found: np.ndarray = predict_all(
+            self.tables, np.ascontiguousarray(canonical, dtype=float), self.exponentials
+        )
+        return found
+
+
+def _span(responses: np.ndarray, columns: np.ndarray, negligible: float) -> np.ndarray:
+    """Orthonormal basis (t, r) of all tabulated curves and slopes."""
+    size = responses.shape[-1]
+    part = responses[:: max(1, responses.shape[0] // 60), ::3]
+    rows = np.concatenate([part.reshape(-1, size), columns.reshape(-1, size)])
+    length = np.linalg.norm(rows, axis=1)
+    rows = rows[length > 0] / length[length > 0, None]
+    if not len(rows):
+        return np.eye(size)
+    _, values, directions = np.linalg.svd(rows, full_matrices=False)
+    return np.ascontiguousarray(directions[values > negligible * values[0]].T)
+
+
+def _every(count: int, step: float) -> np.ndarray:
+    """Indices about `step` apart from the first to the last of `count`."""
+    wanted = max(int(np.ceil((count - 1) / max(step, 1.0))), min(count - 1, 1)) + 1
+    return np.unique(np.linspace(0, count - 1, wanted).round().astype(int))
+
+
+def _search_tables(
+    responses: np.ndarray, columns: np.ndarray, given: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What the search needs of responses (d, m, r) and columns (d, l, r); see `Tables`."""
+    late, fixed, _ = columns.shape
+    length = np.linalg.norm(responses, axis=2, keepdims=True)
+    units = np.divide(responses, length, out=np.zeros_like(responses), where=length > 0)
+    rows = np.concatenate([columns, units], axis=1)
+    offset = np.einsum("dlr,l->dr", columns, np.nan_to_num(given))
+    masks, nodes = 1 << fixed, responses.shape[1]
+    found = {
+        "rows": rows,
+        "held": np.einsum("dkr,dr->dk", rows, offset),
+        "mixes": np.zeros((masks, late, fixed, fixed)),
+        "shadows": np.zeros((masks, late, nodes, fixed)),
+        "remains": np.zeros((masks, late, nodes)),
+        "grams": np.zeros((masks, late, nodes, nodes)),
+    }
+    seeker = np.zeros((late, fixed + nodes + 1, rows.shape[2]))
+    for mask in range(masks):
+        inside = [one for one in range(fixed) if mask >> one & 1 and np.isnan(given[one])]
+        for d in range(late):
+            mix = _orthonormal(columns[d, inside])
+            found["mixes"][mask, d][: len(mix), inside] = mix
+            basis = mix @ columns[d, inside]
+            shadow = units[d] @ basis.T
+            found["shadows"][mask, d, :, : len(mix)] = shadow
+            left = units[d] - shadow @ basis
+            rest = np.linalg.norm(left, axis=1)
+            found["remains"][mask, d] = np.where(rest > PARALLEL, rest, 0.0)
+            left /= np.where(rest > PARALLEL, rest, np.inf)[:, None]
+            found["grams"][mask, d] = left @ left.T
+            if len(inside) == np.isnan(given).sum():
+                seeker[d] = 0.0
+                seeker[d, : len(mix)], seeker[d, fixed:-1], seeker[d, -1] = basis, left, offset[d]
+    found["offsets"] = np.einsum("dkr,dr->dk", seeker, offset)
+    # For a first look, half the digits do.
+    flat = seeker.reshape(-1, rows.shape[2]).T
+    return found | {"seeker": np.ascontiguousarray(flat, dtype=np.float32)}
+
+
+def _orthonormal(rows: np.ndarray) -> np.ndarray:
+    """Mixture (k, l) of rows (l, r) that makes them orthonormal, without those that depend."""
+    _, values, directions = np.linalg.svd(rows.T, full_matrices=False)
+    kept = values > PARALLEL * max(values, default=0.0)
+    return np.asarray(directions[kept] / values[kept, None])

@@ -1,0 +1,246 @@
+"""Tables of exponential responses, as the fits of many curves see them, and the room of one fit.
+
+A curve is sum_l c_l L_l(d) + sum_j a_j B(u_j, d): columns L, the input's convolution B with
+exp(-theta t), theta = scale (exp(u) - 1), and a common delay d. B and its derivatives stand in a
+table over u (and d), between whose nodes cubic Hermite polynomials run.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+# Sums may be taken in any order; nothing else about the arithmetic is given away.
+SUMS = {"reassoc", "contract"}
+JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+# Rows that a column of the fit takes in the work: its value and derivatives.
+VALUE, BY_U, BY_UU, BY_D, BY_UD, BY_DD, PARTS = range(7)
+
+
+class Tables(NamedTuple):
+    """Everything that the curves share. r: size of a (projected) curve.
+
+    responses    (delays, nodes, 2 or 4, r): B, h dB/du, and with delays k dB/dd, h k d2B/du dd
+    columns      (delays, l, 3, r): L, k dL/dd towards later and towards earlier delays: L bends
+                 where a knot of the input meets the edge of a frame
+    grid         h, k: steps of u and d; least and largest d; scale of theta; largest step of d
+    given        (l,) coefficients that are held, NaN where free
+    positive     (l + 1,) whether a coefficient must not be negative; the last: of the exponentials
+    nodes        (mc,) u of the search
+    delays       (dc,) d of the search
+    rows         (dc, l + mc, r) columns, and responses at length 1, of the search
+    held         (dc, l + mc) products of those with the sum of the columns that are held
+    seeker       (r, dc (l + mc + 1)) for each delay the free columns made orthonormal, what the
+                 responses have beside them at length 1, and the columns that are held
+    offsets      (dc, l + mc + 1) products of those with the columns that are held
+    mixes        (masks, dc, l, l) the columns of a mask, made orthonormal
+    shadows      (masks, dc, mc, l) products of the responses with those
+    remains      (masks, dc, mc) length of what the responses have beside them; 0: nothing
+    grams        (masks, dc, mc, mc) products of what remains, at length 1; for two exponentials
+    """
+
+    responses: np.ndarray
+    columns: np.ndarray
+    grid: np.ndarray
+    given: np.ndarray
+    positive: np.ndarray
+    nodes: np.ndarray
+    delays: np.ndarray
+    rows: np.ndarray
+    held: np.ndarray
+    seeker: np.ndarray
+    offsets: np.ndarray
+    mixes: np.ndarray
+    shadows: np.ndarray
+    remains: np.ndarray
+    grams: np.ndarray
+
+
+class Work(NamedTuple):
+    """Room for one curve at a time. k columns and exponentials, x = exponentials + 1 unknowns.
+
+    rows          (6 k + x + 1, r) value and derivatives of each column, then the curve's
+                  derivatives by the unknowns, then the residual
+    use           (k,) 1 free, 2 given, 0 left out
+    order         (k,) which column stands where among the free ones
+    coefficients  (k,)
+    place         (x,) u of each exponential, and d
+    moving        (x,) whether an unknown is in use and not pushed out at a bound
+    factor        (k, k) Cholesky factor of the free columns' products
+    matrices      (5, s, s) products, second derivatives (exact, rough), a step's matrix and factor
+    vectors       (7, s) right-hand side, downhill slope, step, origin, two places, lengths
+    hermite       (2, 12)
+    heights       (mc,) of the search
+    parts         (l,) of the search
+    best          (dc, 6) of the search: gain, exponentials, mask, nodes, and whether signs hold
+    scale         (1,) one over the curve's length
+    names         (2, s) numbers of what was fitted, among the rows and the canonical parameters
+    kept_use      (k,) of the best fit so far
+    tried         (2, l) which columns were left out, and taken in
+    """
+
+    rows: np.ndarray
+    use: np.ndarray
+    order: np.ndarray
+    coefficients: np.ndarray
+    place: np.ndarray
+    moving: np.ndarray
+    factor: np.ndarray
+    matrices: np.ndarray
+    vectors: np.ndarray
+    hermite: np.ndarray
+    heights: np.ndarray
+    parts: np.ndarray
+    best: np.ndarray
+    scale: np.ndarray
+    names: np.ndarray
+    kept_use: np.ndarray
+    tried: np.ndarray
+
+
+@njit(**JIT)
+def room(tables: Tables, exponentials: int) -> Work:
+    """Room for fits with these tables."""
+    fixed, size = tables.columns.shape[1], tables.responses.shape[3]
+    terms, unknowns = fixed + exponentials, exponentials + 1
+    rows = np.zeros((PARTS * terms + unknowns + 1, size))
+    for column in range(fixed):
+        rows[PARTS * column] = tables.columns[0, column, 0]
+    place = np.full(unknowns, tables.grid[0] * (tables.responses.shape[1] - 1) / 2)
+    place[exponentials] = tables.grid[2]
+    return Work(
+        rows,
+        np.zeros(terms, dtype=np.int64),
+        np.zeros(terms, dtype=np.int64),
+        np.zeros(terms),
+        place,
+        np.zeros(unknowns, dtype=np.bool_),
+        np.zeros((terms, terms)),
+        np.zeros((5, terms + unknowns, terms + unknowns)),
+        np.zeros((7, terms + unknowns)),
+        np.zeros((2, 12)),
+        np.zeros(tables.nodes.size),
+        np.zeros(fixed),
+        np.zeros((tables.delays.size, 6)),
+        np.zeros(1),
+        np.zeros((2, terms + unknowns), dtype=np.int64),
+        np.zeros(terms, dtype=np.int64),
+        np.zeros((2, fixed), dtype=np.bool_),
+    )
+
+
+# Rows are named by their number: a slice for each would cost more than the sum.
+@njit(fastmath=SUMS, **JIT)
+def dot(rows: np.ndarray, one: int, other: int) -> float:
+    """Sum of products of two rows."""
+    total = 0.0
+    for i in range(rows.shape[1]):
+        total += rows[one, i] * rows[other, i]
+    return total
+
+
+@njit(fastmath=SUMS, **JIT)
+def add(rows: np.ndarray, target: int, amount: float, source: int) -> None:
+    """Add a multiple of one row to another."""
+    for i in range(rows.shape[1]):
+        rows[target, i] += amount * rows[source, i]
+
+
+@njit(**JIT)
+def _weights(position: float, step: float, count: int, weights: np.ndarray, one: int) -> int:
+    """Node below a position on a grid from 0, and the Hermite weights there and of two slopes."""
+    node = min(max(int(position / step), 0), count - 2)
+    s = position / step - node
+    weights[one, 0] = (1 + 2 * s) * (1 - s) * (1 - s)
+    weights[one, 1] = s * (1 - s) * (1 - s)
+    weights[one, 2] = s * s * (3 - 2 * s)
+    weights[one, 3] = s * s * (s - 1)
+    weights[one, 4] = 6 * s * (s - 1) / step
+    weights[one, 5] = (3 * s * s - 4 * s + 1) / step
+    weights[one, 6] = -weights[one, 4]
+    weights[one, 7] = (3 * s * s - 2 * s) / step
+    weights[one, 8] = (12 * s - 6) / (step * step)
+    weights[one, 9] = (6 * s - 4) / (step * step)
+    weights[one, 10] = -weights[one, 8]
+    weights[one, 11] = (6 * s - 2) / (step * step)
+    return node
+
+
+@njit(fastmath=SUMS, **JIT)
+def _respond(table: np.ndarray, node: int, weights: np.ndarray, rows: np.ndarray, row: int) -> None:
+    """B and its two derivatives by u, from the nodes on both sides."""
+    for order in range(3):
+        w0, w1 = weights[0, 4 * order], weights[0, 4 * order + 1]
+        w2, w3 = weights[0, 4 * order + 2], weights[0, 4 * order + 3]
+        for i in range(rows.shape[1]):
+            below = w0 * table[0, node, 0, i] + w1 * table[0, node, 1, i]
+            above = w2 * table[0, node + 1, 0, i] + w3 * table[0, node + 1, 1, i]
+            rows[row + order, i] = below + above
+
+
+@njit(fastmath=SUMS, **JIT)
+def _respond_later(
+    table: np.ndarray, node: tuple[int, int], weights: np.ndarray, rows: np.ndarray, row: int
+) -> None:
+    """B and its derivatives by u and d, from the (delay, node) below and above."""
+    late, low = node
+    for part in range(PARTS):
+        for i in range(rows.shape[1]):
+            rows[row + part, i] = 0.0
+    d0, d1, d2, d3 = weights[1, 0], weights[1, 1], weights[1, 2], weights[1, 3]
+    e0, e1, e2, e3 = weights[1, 4], weights[1, 5], weights[1, 6], weights[1, 7]
+    f0, f1, f2, f3 = weights[1, 8], weights[1, 9], weights[1, 10], weights[1, 11]
+    for side in range(4):
+        # side 0, 1: value and slope at the node below, 2, 3: above.
+        at, kind = low + side // 2, side % 2
+        u0, u1, u2 = weights[0, side], weights[0, 4 + side], weights[0, 8 + side]
+        for i in range(rows.shape[1]):
+            v0, v1 = table[late, at, kind, i], table[late, at, kind + 2, i]
+            v2, v3 = table[late + 1, at, kind, i], table[late + 1, at, kind + 2, i]
+            value = d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
+            first = e0 * v0 + e1 * v1 + e2 * v2 + e3 * v3
+            second = f0 * v0 + f1 * v1 + f2 * v2 + f3 * v3
+            rows[row, i] += u0 * value
+            rows[row + 1, i] += u1 * value
+            rows[row + 2, i] += u2 * value
+            rows[row + 3, i] += u0 * first
+            rows[row + 4, i] += u1 * first
+            rows[row + 5, i] += u0 * second
+
+
+@njit(fastmath=SUMS, **JIT)
+def _columns_later(columns: np.ndarray, late: int, weights: np.ndarray, rows: np.ndarray) -> None:
+    """The fixed columns and their derivatives by d."""
+    for column in range(columns.shape[1]):
+        for order in range(3):
+            row = PARTS * column + (VALUE if order == 0 else BY_D if order == 1 else BY_DD)
+            w0, w1 = weights[1, 4 * order], weights[1, 4 * order + 1]
+            w2, w3 = weights[1, 4 * order + 2], weights[1, 4 * order + 3]
+            for i in range(rows.shape[1]):
+                below = w0 * columns[late, column, 0, i] + w1 * columns[late, column, 1, i]
+                above = w2 * columns[late + 1, column, 0, i] + w3 * columns[late + 1, column, 2, i]
+                rows[row, i] = below + above
+
+
+@njit(**JIT)
+def evaluate(tables: Tables, work: Work) -> None:
+    """Values and derivatives of all columns in use at the work's place."""
+    delayed = tables.responses.shape[2] == 4
+    fixed = tables.columns.shape[1]
+    exponentials = work.use.size - fixed
+    late = 0
+    if delayed:
+        since = work.place[exponentials] - tables.grid[2]
+        late = _weights(since, tables.grid[1], tables.responses.shape[0], work.hermite, 1)
+        _columns_later(tables.columns, late, work.hermite, work.rows)
+    for j in range(exponentials):
+        if work.use[fixed + j] == 0:
+            continue
+        node = _weights(work.place[j], tables.grid[0], tables.responses.shape[1], work.hermite, 0)
+        row = PARTS * (fixed + j)
+        if delayed:
+            _respond_later(tables.responses, (late, node), work.hermite, work.rows, row)
+        else:
+            _respond(tables.responses, node, work.hermite, work.rows, row)

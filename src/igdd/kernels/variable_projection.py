@@ -1,0 +1,292 @@
+"""The best place of a fit from tables: variable projection and Newton's method.
+
+For given (u, d) of `igdd.kernels.response_table` the coefficients follow by linear least squares;
+what is left is a function of u and d alone, whose minimum Newton's method finds with the exact
+second derivatives of the interpolated table.
+Golub and Pereyra, SIAM J Numer Anal 1973;10:413.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from igdd.kernels.response_table import (
+    BY_D,
+    BY_DD,
+    BY_U,
+    BY_UD,
+    BY_UU,
+    JIT,
+    PARTS,
+    Tables,
+    Work,
+    add,
+    dot,
+    evaluate,
+)
+
+CONVERGED, STALLED = 0, 1
+MOST_STEPS = 80
+# A Newton step of this length leaves an error of its square.
+NEWTON_STEP = 1e-5
+SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
+# What a step could still gain over the sum of squares: 1e-7 standard errors from the minimum.
+SETTLED = 1e-16
+LONGEST_STEP = 1.0  # in u
+STIFF = 1e10
+PIVOT = 1e-14  # of a column's own square, below which it is a sum of those before it
+SKEW = 1e-4  # below which the coefficients are worth a second round against rounding
+
+
+@njit(**JIT)
+def factorise(matrix: np.ndarray, size: int, factor: np.ndarray) -> float:
+    """Cholesky factor of the first `size` rows; the least share of a diagonal that was left.
+
+    0 where a column depends on those before it or the matrix is not positive.
+    """
+    least = 1.0
+    for i in range(size):
+        for j in range(i + 1):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= factor[i, k] * factor[j, k]
+            if i == j:
+                if not total > PIVOT * matrix[i, i]:
+                    return 0.0
+                least = min(least, total / matrix[i, i])
+                factor[i, i] = np.sqrt(total)
+            else:
+                factor[i, j] = total / factor[j, j]
+    return least
+
+
+@njit(**JIT)
+def forward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> None:
+    """Solve factor x = vectors[one] in place."""
+    for i in range(size):
+        for k in range(i):
+            vectors[one, i] -= factor[i, k] * vectors[one, k]
+        vectors[one, i] /= factor[i, i]
+
+
+@njit(**JIT)
+def _backward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> None:
+    """Solve factor' x = vectors[one] in place."""
+    for i in range(size - 1, -1, -1):
+        for k in range(i + 1, size):
+            vectors[one, i] -= factor[k, i] * vectors[one, k]
+        vectors[one, i] /= factor[i, i]
+
+
+@njit(**JIT)
+def project(curve: np.ndarray, work: Work) -> float:
+    """Coefficients and residual of the columns in use; the residual's square, or infinity."""
+    free, rows, residual = 0, work.rows, work.rows.shape[0] - 1
+    rows[residual] = curve
+    for k in range(work.use.size):
+        if work.use[k] == 1:
+            work.order[free] = k
+            free += 1
+            work.coefficients[k] = 0.0
+        elif work.use[k] == 2:
+            add(rows, residual, -work.coefficients[k], PARTS * k)
+    for i in range(free):
+        for j in range(i + 1):
+            work.factor[i, j] = dot(rows, PARTS * work.order[i], PARTS * work.order[j])
+    least = factorise(work.factor, free, work.factor)
+    if least == 0.0:
+        return np.inf
+    for _ in range(1 if least > SKEW else 2):
+        for i in range(free):
+            work.vectors[0, i] = dot(rows, PARTS * work.order[i], residual)
+        forward(work.factor, free, work.vectors, 0)
+        _backward(work.factor, free, work.vectors, 0)
+        for i in range(free):
+            work.coefficients[work.order[i]] += work.vectors[0, i]
+            add(rows, residual, -work.vectors[0, i], PARTS * work.order[i])
+    square: float = dot(rows, residual, residual)
+    return square
+
+
+@njit(**JIT)
+def slopes(tables: Tables, work: Work) -> float:
+    """Derivatives of the curve, the downhill slopes, and which unknowns move; the steepest."""
+    rows, terms, unknowns = work.rows, work.use.size, work.place.size
+    fixed, first, residual = terms - (unknowns - 1), PARTS * terms, work.rows.shape[0] - 1
+    delayed = tables.responses.shape[2] == 4
+    steepest = 0.0
+    for x in range(unknowns):
+        for i in range(rows.shape[1]):
+            rows[first + x, i] = 0.0
+        low, high = 0.0, tables.grid[0] * (tables.responses.shape[1] - 1)
+        if x < unknowns - 1:
+            work.moving[x] = work.use[fixed + x] == 1
+            if work.moving[x]:
+                add(rows, first + x, work.coefficients[fixed + x], PARTS * (fixed + x) + BY_U)
+        else:
+            low, high = tables.grid[2], tables.grid[3]
+            work.moving[x] = delayed
+            for k in range(terms):
+                if delayed and work.use[k] != 0:
+                    add(rows, first + x, work.coefficients[k], PARTS * k + BY_D)
+        downhill = dot(rows, first + x, residual)
+        if (work.place[x] <= low and downhill <= 0) or (work.place[x] >= high and downhill >= 0):
+            work.moving[x] = False
+        work.vectors[1, x] = downhill
+        if work.moving[x]:
+            steepest = max(steepest, abs(downhill))
+    return steepest
+
+
+@njit(**JIT)
+def _curvature(tables: Tables, work: Work) -> None:
+    """Second derivatives of half the projected sum of squares: exact, and Gauss and Newton's."""
+    rows, terms, unknowns = work.rows, work.use.size, work.place.size
+    fixed, first, residual = terms - (unknowns - 1), PARTS * terms, work.rows.shape[0] - 1
+    exact, rough = work.matrices[1], work.matrices[2]
+    delayed, free = tables.responses.shape[2] == 4, 0
+    for k in range(terms):
+        free += work.use[k] == 1
+    for x in range(unknowns):
+        if not work.moving[x]:
+            continue
+        for i in range(free):
+            k = work.order[i]
+            mixed = dot(rows, first + x, PARTS * k)
+            work.matrices[3, x, i] = mixed
+            if k - fixed == x:
+                mixed -= dot(rows, residual, PARTS * k + BY_U)
+            elif delayed and x == unknowns - 1:
+                mixed -= dot(rows, residual, PARTS * k + BY_D)
+            work.matrices[4, x, i] = mixed
+        forward(work.factor, free, work.matrices[3], x)
+        forward(work.factor, free, work.matrices[4], x)
+        for y in range(x + 1):
+            if not work.moving[y]:
+                continue
+            rough[x, y] = exact[x, y] = dot(rows, first + x, first + y)
+            for i in range(free):
+                rough[x, y] -= work.matrices[3, x, i] * work.matrices[3, y, i]
+                exact[x, y] -= work.matrices[4, x, i] * work.matrices[4, y, i]
+    last = unknowns - 1
+    for k in range(terms):
+        if work.use[k] == 0:
+            continue
+        amount, row, x = work.coefficients[k], PARTS * k, k - fixed
+        if x >= 0:
+            exact[x, x] -= amount * dot(rows, residual, row + BY_UU)
+        if delayed and x >= 0:
+            exact[last, x] -= amount * dot(rows, residual, row + BY_UD)
+        if delayed:
+            exact[last, last] -= amount * dot(rows, residual, row + BY_DD)
+
+
+@njit(**JIT)
+def _step(work: Work, damping: float) -> bool:
+    """Damped step of the moving unknowns into vectors[2]: Newton's, or Gauss and Newton's where
+    that is not downhill. Whether it is Newton's own.
+    """
+    unknowns, count, newton = work.place.size, 0, True
+    small, factor = work.matrices[3], work.matrices[4]
+    for attempt in range(2):
+        newton, count = attempt == 0, 0
+        for x in range(unknowns):
+            if not work.moving[x]:
+                continue
+            column = 0
+            for y in range(x + 1):
+                if work.moving[y]:
+                    small[count, column] = work.matrices[1 + attempt, x, y]
+                    column += 1
+            small[count, count] += (damping + 1e-14) * work.matrices[2, x, x]
+            work.vectors[0, count] = work.vectors[1, x]
+            count += 1
+        if factorise(small, count, factor) > 0:
+            forward(factor, count, work.vectors, 0)
+            _backward(factor, count, work.vectors, 0)
+            break
+        for x in range(count):
+            # Where even that is flat: straight downhill, each unknown by its own scale.
+            flat = small[x, x] > 0
+            work.vectors[0, x] = work.vectors[0, x] / small[x, x] if flat else 0.0
+    count = 0
+    for x in range(unknowns):
+        work.vectors[2, x] = 0.0
+        if work.moving[x]:
+            work.vectors[2, x] = work.vectors[0, count]
+            count += 1
+    return newton and damping == 0.0
+
+
+@njit(**JIT)
+def _move(tables: Tables, work: Work) -> float:
+    """Go the step from the origin, not too far and not out of the bounds; its length in u."""
+    unknowns = work.place.size
+    longest = 0.0
+    for x in range(unknowns):
+        unit = tables.grid[5] if x == unknowns - 1 else LONGEST_STEP
+        longest = max(longest, abs(work.vectors[2, x]) / unit)
+    share = 1.0 if longest <= 1.0 else 1.0 / longest
+    for x in range(unknowns):
+        low, high = 0.0, tables.grid[0] * (tables.responses.shape[1] - 1)
+        if x == unknowns - 1:
+            low, high = tables.grid[2], tables.grid[3]
+        work.place[x] = min(max(work.vectors[3, x] + share * work.vectors[2, x], low), high)
+    return longest
+
+
+@njit(**JIT)
+def _allowed(tables: Tables, work: Work) -> bool:
+    """Whether no exponential has a coefficient that it must not have."""
+    fixed = tables.columns.shape[1]
+    if not tables.positive[fixed]:
+        return True
+    for k in range(fixed, work.use.size):
+        if work.use[k] == 1 and work.coefficients[k] < 0:
+            return False
+    return True
+
+
+@njit(**JIT)
+def descend(tables: Tables, work: Work, curve: np.ndarray) -> tuple[float, int]:
+    """Newton's method from the work's place: the least square of the residual, and the outcome."""
+    origin = work.vectors[3]
+    least, squares = 0.0, np.inf
+    for i in range(curve.size):
+        least += 1e-30 * curve[i] * curve[i]
+    damping, length, newton, outcome, last = 0.0, np.inf, False, STALLED, False
+    for _ in range(MOST_STEPS):
+        evaluate(tables, work)
+        reached = project(curve, work)
+        if last or (not reached < np.inf and not squares < np.inf):
+            return reached, outcome
+        better = reached <= squares * (1 + 1e-14) + least
+        better = better and (squares == np.inf or _allowed(tables, work))
+        if better:
+            squares = reached
+            if newton and length < NEWTON_STEP:
+                return squares, CONVERGED
+            for x in range(work.place.size):
+                origin[x] = work.place[x]
+            if slopes(tables, work) == 0.0:
+                return squares, CONVERGED
+            _curvature(tables, work)
+            damping = damping / 10 if damping > 1e-4 else 0.0
+        else:
+            settled = newton and length < SHORTEST_STEP
+            damping = max(10 * damping, 1e-3)
+            if settled or damping > STIFF:
+                # Back to the origin and its coefficients, and no further.
+                outcome, last = CONVERGED if settled else STALLED, True
+                for x in range(work.place.size):
+                    work.place[x] = origin[x]
+                continue
+        newton = _step(work, damping)
+        gain = 0.0
+        for x in range(work.place.size):
+            gain += work.vectors[2, x] * work.vectors[1, x]
+        if better and newton and gain <= SETTLED * squares + least:
+            return squares, CONVERGED
+        length = _move(tables, work)
+    return squares, outcome

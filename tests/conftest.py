@@ -126,6 +126,8 @@ def _phantom(order: tuple[str, ...]):
                 place="urine", time=80000.0, activity=Estimate(value=total / 9.0, sd=total / 90.0)
             ),
         ),
+        psf=scanner.psf,
+        psf_sd=scanner.psf_sd,
     )
 
 

@@ -16,6 +16,8 @@ FLAGS: dict[str, str] = {
     "before was taken (half-life under 11.5 h).",
     "arithmetic_means": "More than 5 % of the estimates are at or below zero: arithmetic means "
     "were compared by Fieller's interval, not geometric means.",
+    "assessability_unknown": "Uptake times, doses or reference uptakes of the scans are not "
+    "all known: whether they may be compared was not fully checked.",
     "at_bound": "A fitted parameter lies at the bound of what is possible; its standard error is "
     "not meaningful.",
     "back_extrapolated_over_fifth": "More than 20 % of the area lies before the first sample "
@@ -52,6 +54,8 @@ FLAGS: dict[str, str] = {
     "concentration.",
     "feature_undefined": "The region leaves this feature undefined (too few voxels or levels, a "
     "quotient by zero) or is too large for it; NaN.",
+    "few_independent_samples": "The region's grain leaves fewer than ten independent samples, "
+    "or their number is unknown: intervals are wide, or have no bounds.",
     "few_voxels": "Fewer than 64 voxels: texture then says little but how large the region is.",
     "frame_reference_is_start": "FrameReferenceTime is the frame's start, not its average time.",
     "half_life_differs": "The header's half-life differs from ICRP-107 by more than 0.1 %; the "
@@ -66,6 +70,8 @@ FLAGS: dict[str, str] = {
     "not measured.",
     "interval_beyond_last": "The interval of the partial area ends after the last measured "
     "concentration: the rest is extrapolated by lambda_z.",
+    "interior_empty": "No voxel lies a point spread or more below the region's rim: there is no "
+    "interior to measure; NaN.",
     "interval_unbounded": "The reference arm's mean cannot be told from zero: the ratio's interval "
     "has no bounds.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
@@ -73,8 +79,12 @@ FLAGS: dict[str, str] = {
     "nan_voxels": "The region holds voxels without a value; they were left out.",
     "negative_concentration": "A concentration is below zero; it is part of the linear areas, as "
     "measured, and of no logarithm.",
+    "negative_voxels": "The region holds values below zero; they count as measured, so that "
+    "shares of an amount may leave 0 to 100 %.",
     "no_metabolite_correction": "No parent fraction was measured: the plasma input holds "
     "metabolites, as far as there are any.",
+    "noise_exceeds_spread": "The voxels scatter no more than their noise does: no unevenness can be "
+    "told from it, and 0 stands as its estimate.",
     "noise_unknown": "No replicate frames and no declared noise model: image noise is not in the "
     "uncertainty.",
     "not_attenuation_corrected": "Values are not corrected for attenuation; the study declares it.",
@@ -92,15 +102,27 @@ FLAGS: dict[str, str] = {
     "peak_at_first_sample": "The highest concentration is the first: the true peak may lie "
     "before it.",
     "peak_at_last_sample": "The highest concentration is the last: the true peak may lie after it.",
+    "peak_beyond_region": "More than half of the 1 mL sphere lies outside the region, which "
+    "is small.",
+    "peak_cut": "Part of the 1 mL sphere lies outside the image or on voxels without a value.",
+    "peak_undefined": "No sphere of 1 mL could be placed (none lies inside the region, or the "
+    "voxels are too small for the search); NaN.",
     "philips_factors_differ": "The SUV and activity scale factors of the header differ by more "
     "than 1 %.",
     "poorly_identified": "The data do not determine this parameter: other values fit about as "
     "well.",
     "predose_left_out": "Samples from before the dose (negative times) were left out.",
+    "profile_not_falling": "The concentration does not fall from the rim (or the vessel) on: there "
+    "is no length and no depth of half uptake.",
     "psf_unknown": "No point spread was declared; values are not corrected for partial volume.",
     "resampled": "The region was drawn on another grid and brought to the image's by overlap.",
     "residual_runs": "The residuals keep one sign for long runs: the model does not follow the "
     "curve.",
+    "resolution_unmatched": "The point spread of one or both images was not given: they were "
+    "compared at resolutions that may differ.",
+    "response_not_confirmed": "The days of the scans are not known: responses count without "
+    "confirmation.",
+    "response_not_evaluable": "What was measured does not decide the response; the trace says why.",
     "rising_tail": "No terminal phase: the last concentrations do not fall.",
     "scatter_pooled": "A time has a single animal: one coefficient of variation was taken for "
     "all times.",

@@ -391,6 +391,8 @@ class Session:
                Both may end with the region "remainder" (the rest of the field of view).
     densities  tissue density in g/mL by region name; "" holds the default
     factors    the series' own normalisers and other facts of the conversion (name -> value)
+    psf        full width at half maximum in mm of the scanner's point spread, and its standard
+               deviation `psf_sd`; None where it is not known
     """
 
     subject: Subject
@@ -403,6 +405,8 @@ class Session:
     densities: Mapping[str, float] = field(default_factory=lambda: {"": 1.0})
     collected: tuple[Collected, ...] = ()
     flags: tuple[str, ...] = ()
+    psf: float | None = None
+    psf_sd: float = 0.0
 
     def density(self, region: str) -> float:
         """Density in g/mL of a region."""

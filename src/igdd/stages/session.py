@@ -125,6 +125,8 @@ def sampled(plan: SessionPlan) -> tuple[Session, Image]:
         densities=densities(plan, curves.names),
         collected=plan.collected,
         flags=image.flags,
+        psf=plan.scanner.psf,
+        psf_sd=plan.scanner.psf_sd,
     )
     return session, image
 

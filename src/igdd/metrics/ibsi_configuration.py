@@ -3,6 +3,7 @@
 Everything that changes a value is in it, in the words of the IBSI reference manual
 (arXiv:1612.07003), and its hash goes with every value. Intensities are in the image's own unit.
 The named ones stand as TOML files in `ibsi_configurations`; another is a file of the same form.
+One with a [filter] is of IBSI 2: features of the response map, in the region of the image itself.
 """
 
 from __future__ import annotations
@@ -22,13 +23,24 @@ from typing import Any
 
 from igdd.errors import InputError
 from igdd.kernels.regrid import ORDERS
+from igdd.metrics import ibsi_filters
 
 AGGREGATIONS = ("2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb", "3D_avg", "3D_comb")
+FAMILIES = ("morph", "loc", "stat", "ih", "ivh", "cm", "rlm", "szm", "dzm", "ngt", "ngl")
+# The families that see the discretised intensities, and those that see the volume histogram's.
+DISCRETISED = frozenset(("ih", "cm", "rlm", "szm", "dzm", "ngt", "ngl"))
+HISTOGRAM = frozenset(("ivh",))
 MASK_ORDERS = ("nearest", "linear")
 # A TOML file of settings is a page; more is not one.
 LARGEST_FILE = 1 << 16
 # What the settings' own names may be preceded by: "A", "config_A", "ibsi_1_A" are one.
 _PREFIXES = {"ibsi", "ibsi1", "1", "config", "configuration"}
+# Those of IBSI 2, phase 2: "1.A", "ibsi2_1a", "IBSI 2 1.A", "phase2_1_a"; but "1_A", as "ibsi_1_A",
+# is A of IBSI 1, and "ibsi 1a" could be either.
+_SECOND = re.compile(
+    r"(?:ibsi)?[\s_-]*(?:phase[\s_-]*)?2[\s_-]+([1-9])[\s._-]*([ab])"
+    r"|(?:config(?:uration)?[\s_-]+)?([1-9])\.([ab])"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +102,9 @@ class Configuration:
     """All settings of a set of features. `name` is not part of the hash.
 
     aggregations  of `AGGREGATIONS`; the families without directions follow their dimensions
+    families      of `FAMILIES`; bins that none of them needs have the method "none"
     round         whether intensities are whole numbers (CT), also after interpolation
+    filter        what answers to the interpolated image; re-segmentation is by the image itself
     """
 
     name: str
@@ -100,20 +114,20 @@ class Configuration:
     round: bool = False
     interpolate: Interpolation | None = None
     resegment: Resegmentation = Resegmentation()
+    families: tuple[str, ...] = FAMILIES
+    filter: ibsi_filters.Filter | None = None
 
     def __post_init__(self) -> None:
-        if not self.aggregations:
-            raise InputError(f"aggregations is empty; expected of {', '.join(AGGREGATIONS)}")
-        for one in self.aggregations:
-            _choose("aggregations", one, AGGREGATIONS)
-        if len(set(self.aggregations)) != len(self.aggregations):
-            raise InputError(f"aggregations names one twice: {', '.join(self.aggregations)}")
+        _check_several("aggregations", self.aggregations, AGGREGATIONS)
+        _check_several("families", self.families, FAMILIES)
         if not isinstance(self.round, bool):
             raise InputError(f"round is {self.round!r}; expected true or false")
-        _check_bins("discretise", self.discretise, ("levels", "fixed_number", "fixed_size"))
-        _check_bins(
-            "volume_histogram", self.volume_histogram, ("direct", "fixed_number", "fixed_size")
-        )
+        if DISCRETISED & {*self.families}:
+            _check_bins("discretise", self.discretise, ("levels", "fixed_number", "fixed_size"))
+        if HISTOGRAM & {*self.families}:
+            _check_bins(
+                "volume_histogram", self.volume_histogram, ("direct", "fixed_number", "fixed_size")
+            )
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -185,6 +199,9 @@ def _of_file(path: Path) -> Configuration:
 
 
 def _key(name: str) -> str:
+    second = _SECOND.fullmatch(name.strip().lower())
+    if second:
+        return "ibsi2_" + "".join(part for part in second.groups() if part)
     parts = [part for part in re.split(r"[\s_-]+", name.lower()) if part]
     while len(parts) > 1 and parts[0] in _PREFIXES:
         parts = parts[1:]
@@ -195,6 +212,13 @@ def _build(table: Mapping[str, Any], name: str) -> Configuration:
     _check_keys("", table, Configuration)
     parts: dict[str, Any] = {"name": name, **table}
     parts["aggregations"] = _list("aggregations", table.get("aggregations"), str)
+    if "families" in table:
+        parts["families"] = _list("families", table["families"], str)
+    if "filter" in table:
+        if not isinstance(table["filter"], dict):
+            raise InputError(f"filter is {table['filter']!r}; expected a table [filter]")
+        parts["filter"] = ibsi_filters.parse(table["filter"])
+    needed = {"discretise": DISCRETISED, "volume_histogram": HISTOGRAM}
     for key, kind in (
         ("interpolate", Interpolation),
         ("resegment", Resegmentation),
@@ -203,6 +227,8 @@ def _build(table: Mapping[str, Any], name: str) -> Configuration:
     ):
         if key in table:
             parts[key] = _section(key, table[key], kind)
+        elif kind is Bins and not needed[key] & {*parts.get("families", FAMILIES)}:
+            parts[key] = Bins(method="none")
         elif kind is Bins:
             raise InputError(f"[{key}] is missing; expected a table with a method")
     return Configuration(**parts)
@@ -233,6 +259,15 @@ def _list(where: str, value: Any, kind: type) -> tuple[Any, ...]:
     if kind is float and not all(_number(one, infinite=True) for one in value):
         raise InputError(f"{where} is {value!r}; expected numbers")
     return tuple(float(one) if kind is float else one for one in value)
+
+
+def _check_several(where: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
+    if not values:
+        raise InputError(f"{where} is empty; expected of {', '.join(known)}")
+    for one in values:
+        _choose(where, one, known)
+    if len(set(values)) != len(values):
+        raise InputError(f"{where} names one twice: {', '.join(values)}")
 
 
 def _check_bins(where: str, bins: Bins, methods: tuple[str, ...]) -> None:

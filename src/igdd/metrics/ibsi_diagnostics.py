@@ -7,6 +7,7 @@ difference in them tells which step of the preparation went another way.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def diagnostics(
     """Sizes, voxel sizes, counts and intensities of image and region, by the IBSI's tags.
 
     x, y, z are the array's i, j, k. The whole image is interpolated, not only the region; the
-    intensities of one of more than `MOST_VOXELS` are NaN.
+    intensities of one of more than `MOST_VOXELS` are NaN. A filter has no part in them.
     """
     values = image.astype(float)
     if settings.round:
@@ -40,7 +41,7 @@ def diagnostics(
     found |= _of_interpolated(values, spacing, settings)
     known = drawn & np.isfinite(values)
     found |= _of_region(values, drawn, known, values.shape, "init_roi")
-    ready = prepare(image, mask, spacing, settings)
+    ready = prepare(image, mask, spacing, replace(settings, filter=None))
     if ready is None:
         return found
     for inside, ending in ((ready.before, "interp_roi"), (ready.inside, "reseg_roi")):

@@ -1,7 +1,7 @@
 """Prepare: image and mask become the region, its intensities and its grey levels.
 
-In the order of the IBSI reference manual (arXiv:1612.07003), chapter 2: interpolate, round,
-re-segment, discretise. Only the region's surroundings are interpolated.
+In the order of the IBSI reference manual (arXiv:1612.07003), chapter 2: interpolate, round, filter,
+re-segment, discretise. Only the region's surroundings are interpolated, as far as they matter.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from igdd.errors import InputError
 from igdd.kernels import discretise, regrid
 from igdd.metrics.ibsi_configuration import Bins, Configuration
+from igdd.metrics.ibsi_response import farthest, response
 
 # mm around the region that stay with it: the sphere of 1 mL around its outermost voxel, and more.
 MARGIN = 6.5
@@ -26,7 +27,7 @@ MOST_VOXELS = 3e7
 class Prepared:
     """A region on the lattice that its features are computed on, cut to its surroundings.
 
-    image    (i, j, k) intensities; NaN where there is none
+    image    (i, j, k) intensities, or responses to a filter; NaN where there is none
     region   morphological mask
     before   intensity mask: what of it has a value; `inside` what re-segmentation leaves of that
     spacing  (3,) mm; `shape` of the whole lattice
@@ -60,15 +61,41 @@ def prepare(
     if made is None:
         return None
     values, region, wanted, shape = made
-    before = region & np.isfinite(values)
+    known = region & np.isfinite(values)
+    inside = resegment(values, known, configuration)
+    if configuration.filter is not None:
+        near = _surroundings(region, wanted)
+        values = response(values, wanted, configuration.filter, near)
+        region = region[near]
+        known = known[near] & np.isfinite(values)
+        inside = inside[near] & known
     return Prepared(
-        image=values,
-        region=region,
-        before=before,
-        inside=resegment(values, before, configuration),
-        spacing=wanted,
-        shape=shape,
+        image=values, region=region, before=known, inside=inside, spacing=wanted, shape=shape
     )
+
+
+def interpolated(
+    image: np.ndarray, spacing: np.ndarray, configuration: Configuration
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The whole image (i, j, k) on the lattice of a configuration, and rounded as it asks.
+
+    With it, along each axis, the voxel of the old lattice (3,) where the new one's first voxel
+    lies, and its voxel size (3,) in mm.
+    """
+    setting = configuration.interpolate
+    wanted, same = wanted_spacing(spacing, configuration)
+    values = np.where(np.isfinite(image), image, np.nan).astype(float, order="C")
+    values = np.rint(values) if configuration.round else values
+    if setting is None or same.all():
+        return values, np.zeros(3), wanted
+    points = [
+        None if kept else regrid.places(size, float(old), float(new))
+        for kept, size, old, new in zip(same, values.shape, spacing, wanted, strict=True)
+    ]
+    _check_size(points, tuple(slice(0, size) for size in values.shape))
+    made = settled(_resample(values, points, setting.image))
+    first = np.array([0.0 if there is None else there[0] for there in points])
+    return np.rint(made) if configuration.round else made, first, wanted
 
 
 def wanted_spacing(
@@ -174,12 +201,13 @@ def _interpolate(
     """Intensities and mask around a region, their spacing, and the shape of the whole lattice."""
     setting = configuration.interpolate
     wanted, same = wanted_spacing(spacing, configuration)
+    margins = _margins(wanted, configuration)
     points: list[np.ndarray | None] = []
     source: list[slice] = []
     shape = []
     for axis, part in enumerate(box):
         size = image.shape[axis]
-        margin = int(np.ceil(MARGIN / wanted[axis]))
+        margin = margins[axis]
         if same[axis]:
             points.append(None)
             source.append(slice(max(part.start - margin, 0), min(part.stop + margin, size)))
@@ -213,6 +241,31 @@ def _interpolate(
         if configuration.round:
             values = np.rint(values)
     return (values, region, wanted, tuple(shape)) if region.any() else None
+
+
+def _margins(wanted: np.ndarray, configuration: Configuration) -> list[int]:
+    """Voxels of the new lattice around a region that its features, and a filter, depend on.
+
+    An image that goes on periodically answers at one edge to its other: it is needed as a whole.
+    """
+    margins = np.ceil(MARGIN / wanted)
+    if configuration.filter is not None:
+        reach = np.array(farthest(configuration.filter, wanted), dtype=float)
+        if configuration.filter.padding == "periodic":
+            reach[reach > 0] = np.inf
+        margins = margins + reach
+    # As many as a lattice has, whatever its voxels, are all.
+    return [int(min(margin, 2**31)) for margin in margins]
+
+
+def _surroundings(region: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
+    """The box around a region with the margin that its features need; all of it where empty."""
+    box = box_of(region) or tuple(slice(0, size) for size in region.shape)
+    margins = np.ceil(MARGIN / spacing).astype(int)
+    return tuple(
+        slice(max(part.start - margin, 0), min(part.stop + margin, size))
+        for part, margin, size in zip(box, margins, region.shape, strict=True)
+    )
 
 
 def settled(values: np.ndarray) -> np.ndarray:

@@ -82,6 +82,8 @@ def expected(settings: Configuration) -> dict[str, Feature]:
     """Every tag with its aggregation that a configuration gives, and the feature it is."""
     found: dict[str, Feature] = {}
     for feature in table():
+        if feature.family not in settings.families:
+            continue
         endings = {
             **dict.fromkeys(WITH_DIRECTIONS, settings.aggregations),
             **dict.fromkeys(WITHOUT_DIRECTIONS, settings.dimensions),
@@ -110,10 +112,12 @@ def features(
         ready = prepare(image, mask, np.asarray(spacing, dtype=float), settings)
         if ready is None:
             return Features(values=empty, flags=("empty_region",), configuration=settings)
-        found = dict(_shape(ready))
+        families = {*settings.families}
+        found = dict(_shape(ready)) if families & {"morph", "loc"} else {}
         if ready.inside.any():
             found |= _intensity(ready, settings)
-            found |= _matrices(ready, settings)
+            if families & {*WITH_DIRECTIONS, *WITHOUT_DIRECTIONS}:
+                found |= _matrices(ready, settings)
     values = {tag: _finite(found.get(tag)) for tag in empty}
     return Features(values=values, flags=_flags(ready, values), configuration=settings)
 
@@ -155,15 +159,20 @@ def _shape(ready: Prepared) -> Iterator[tuple[str, float]]:
 def _intensity(ready: Prepared, settings: Configuration) -> dict[str, float]:
     """Statistics, histogram and volume histogram."""
     values = ready.values
-    levels, _ = grey_levels(values, settings.discretise)
-    bins, last, first_value, step = volume_bins(
-        values, settings.volume_histogram, settings.resegment.range
-    )
-    families = {
-        "stat": intensity_features.statistics(values) | intensity_features.energy(values),
-        "ih": intensity_features.statistics(levels) | intensity_features.histogram(levels),
-        "ivh": intensity_features.volume_histogram(bins, last, first_value=first_value, step=step),
-    }
+    families = {}
+    if "stat" in settings.families:
+        families["stat"] = intensity_features.statistics(values) | intensity_features.energy(values)
+    if "ih" in settings.families:
+        levels, _ = grey_levels(values, settings.discretise)
+        families["ih"] = intensity_features.statistics(levels)
+        families["ih"] |= intensity_features.histogram(levels)
+    if "ivh" in settings.families:
+        # The range of re-segmentation is one of the image, and says nothing of a response map.
+        limits = settings.resegment.range if settings.filter is None else None
+        bins, last, first, step = volume_bins(values, settings.volume_histogram, limits)
+        families["ivh"] = intensity_features.volume_histogram(
+            bins, last, first_value=first, step=step
+        )
     return {
         f"{family}_{name}": value
         for family, found in families.items()

@@ -132,6 +132,60 @@ def test_a_parameter_at_its_bound_is_reported_and_leaves_the_others_at_their_opt
     assert_allclose(fitted.covariance, other.covariance, rtol=1e-6)
 
 
+def shifted(parameters: np.ndarray) -> np.ndarray:
+    """A bump and its slope, both delayed: a h(t - d) + b h'(t - d). Where b is 0, the derivatives
+    by b and by d are parallel, and along b = a d the curve changes by -a d^2 h'' / 2 only."""
+    height, slope, delay = (parameters[:, [j]] for j in range(3))
+    late = np.linspace(-5, 5, 41) - delay
+    return (height - slope * late) * np.exp(-(late**2) / 2)
+
+
+def bumps(curvature: float) -> np.ndarray:
+    late = np.linspace(-5, 5, 41)
+    return ((1 + curvature * (late**2 - 1)) * np.exp(-(late**2) / 2))[None]
+
+
+@pytest.mark.parametrize("start", [[0.8, 0.1, 0.3], [1.0, 1e-15, 0.1], [1.0, 0.02, -0.2]])
+def test_a_minimum_at_a_bound_where_derivatives_are_parallel_is_reached(start):
+    bounds = np.array([[0.0, 9], [0, 1], [-2, 2]])
+    fitted = fit_curves(shifted, bumps(0.01), None, np.array([start]), bounds)
+    status = Status(int(fitted.status[0]))
+    assert status & (Status.AT_BOUND | Status.NOT_CONVERGED) == Status.AT_BOUND
+    assert fitted.parameters[0, 1] == 0
+    assert_allclose(fitted.parameters[0, 2], 0, atol=1e-6)  # by symmetry; 1e-6 standard errors
+
+
+def test_such_a_minimum_without_a_bound_has_settled_and_says_what_is_open():
+    bounds = np.array([[0.0, 9], [-1, 1], [-2, 2]])
+    fitted = fit_curves(shifted, bumps(0.01), None, np.array([[0.8, 0.1, 0.3]]), bounds)
+    assert Status(int(fitted.status[0])) == Status.POORLY_IDENTIFIED
+    assert_allclose(fitted.parameters[0, 1:], 0, atol=1e-4)  # fourth root of the rounding
+
+
+def test_a_saddle_at_a_bound_is_left():
+    bounds = np.array([[0.0, 9], [0, 1], [-2, 2]])
+    start = np.array([[1.0, 0.0, 0.0]])
+    fitted = fit_curves(shifted, bumps(-0.01), None, start, bounds)
+    assert not Status(int(fitted.status[0])) & (Status.NOT_CONVERGED | Status.AT_BOUND)
+    # -a d^2 / 2 = -0.01 to second order
+    assert_allclose(fitted.parameters[0, 1:], np.sqrt(0.02), rtol=0.05)
+
+
+def test_a_step_that_meets_bounds_ends_where_non_negative_least_squares_does():
+    from scipy.optimize import nnls
+
+    rng = np.random.default_rng(7)
+    design = rng.random((13, 4)) + 1
+    curves = design @ rng.standard_normal((4, 20))
+    fitted = fit_curves(
+        lambda values: values @ design.T, curves.T, None, np.ones((1, 4)), np.array([[0, 1e3]] * 4)
+    )
+    expected = np.array([nnls(design, curve)[0] for curve in curves.T])
+    assert_allclose(fitted.parameters, expected, atol=1e-9)  # rounding, times a condition of 1e3
+    assert not (fitted.status & Status.NOT_CONVERGED).any()
+    assert_array_equal((fitted.status & Status.AT_BOUND) > 0, (expected == 0).any(axis=1))
+
+
 def test_starts_beyond_a_false_minimum_are_overcome_by_others():
     def wave(parameters: np.ndarray) -> np.ndarray:
         return np.sin(parameters[:, [0]] * TIME / 600)

@@ -1,8 +1,8 @@
 """Levenberg-Marquardt for many curves at once, with bounds, several starts, covariance and status.
 
 Each curve has its own damping, and leaves the batch once it has settled. Steps are measured in the
-model's own sensitivity, so that parameters may differ by any power of ten. A parameter at a bound
-that the step would push further out is taken out of the step.
+model's own sensitivity, so that parameters may differ by any power of ten. A step that meets a
+bound goes on along it.
 Marquardt, SIAM J Appl Math 1963;11:431; damping after Nielsen, IMM-REP-1999-05, Technical
 University of Denmark.
 """
@@ -33,6 +33,15 @@ NEAR = 1e-6
 SETTLED = 1e-14
 # Sum of squares over that of the values at which a curve is followed to its last digits.
 EXACT = 1e-28
+# Keeps directions without any effect out of the undamped step.
+RIDGE = 1e-13
+# Damping up to which the gain expected of the damped step says how near the minimum is. Where the
+# derivatives are all but dependent and the residuals are not 0, the curvature along the open
+# direction is that of the model, not of its derivatives: the undamped step promises a gain that is
+# not there, and the damping takes the value of the true curvature.
+FIRM = 1.0
+# Shares of the parameters' sizes by which a way down is looked for where damping hides it.
+SHARES = (0.3, 0.03, 0.003)
 # A curve whose damping has grown so far cannot be improved: by then rounding rules.
 STIFF = 1e14
 STALLED = 1e-8
@@ -66,6 +75,19 @@ class _Problem(NamedTuple):
     high: np.ndarray
     free: np.ndarray
     floor: np.ndarray
+
+
+class _Point(NamedTuple):
+    """Where curves are: parameters (m, p), weighted prediction there, weighted curves, weights."""
+
+    parameters: np.ndarray
+    reached: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+
+    def of(self, rows: np.ndarray) -> _Point:
+        """Some of the curves."""
+        return _Point(*(one[rows] for one in self))
 
 
 class _Local(NamedTuple):
@@ -131,11 +153,13 @@ def _shaped(starts: np.ndarray, curves: int, size: int) -> np.ndarray:
 
 
 def _floor(starts: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Least size (p,) by which a parameter near 0 is varied."""
+    """Least size (p,) by which a parameter near 0 is varied: a part of what the starts and the
+    bounds leave to it, so that its effect stands out of the rounding."""
     with np.errstate(invalid="ignore"):
         size = np.nanmax(np.abs(np.where(np.isfinite(starts), starts, 0.0)), axis=(0, 1), initial=0)
-    width = np.where(np.isfinite(bounds).all(axis=1), bounds[:, 1] - bounds[:, 0], 1e-4)
-    return np.where(size > 0, 1e-3 * size, 1e-2 * np.where(width > 0, width, 1.0))
+    width = np.where(np.isfinite(bounds).all(axis=1), bounds[:, 1] - bounds[:, 0], 0.0)
+    size = np.maximum(1e-3 * size, 1e-4 * width)
+    return np.where(size > 0, size, 1e-6)
 
 
 def _batches(rows: np.ndarray, each: int) -> list[np.ndarray]:
@@ -175,8 +199,9 @@ def _descend(
     found = np.clip(starts, problem.low, problem.high)
     reached = _predicted(problem, found, weight)
     squares = _squares(reached, target)
+    state = _Point(found, reached, target, weight)
     settled, fine = np.zeros((2, len(found)), dtype=bool)
-    exact = EXACT * np.sum(target**2, axis=1)
+    whole = np.sum(target**2, axis=1)
     damping, growth = np.full(len(found), 1e-3), np.full(len(found), 2.0)
     size = found.shape[1]
     information, gradient = np.zeros((len(found), size, size)), np.zeros(found.shape)
@@ -184,38 +209,91 @@ def _descend(
     stale = active
     for _ in range(most):
         for central in (False, True):
-            rows = stale[fine[stale] == central]
-            if rows.size:
-                point = found[rows], reached[rows], target[rows], weight[rows]
-                information[rows], gradient[rows] = _local(problem, point, central)
+            if (rows := stale[fine[stale] == central]).size:
+                information[rows], gradient[rows] = _local(problem, state.of(rows), central)
         here = _Local(squares[active], information[active], gradient[active])
-        last, gain = _undamped(problem, found[active], here)
-        enough = fine[active] & (gain <= SETTLED * here.squares + exact[active])
+        last, gain = _step(problem, found[active], here, np.full(active.size, RIDGE))
+        least = SETTLED * here.squares + EXACT * whole[active]
+        enough = fine[active] & (gain <= least)
         # The rest of the way is too short for its gain to show among the rounding.
         found[active[enough]] = last[enough]
         stiff = (damping[active] > STIFF) | ~np.isfinite(gain)
         settled[active] = enough | (stiff & (gain <= STALLED * here.squares))
-        near = gain <= NEAR * here.squares + exact[active]
         going = ~(enough | stiff)
-        active, near = active[going], near[going] & ~fine[active[going]]
+        active, last, gain, least = active[going], last[going], gain[going], least[going]
         if not active.size:
             break
-        fine[active[near]] = True
         here = _Local(squares[active], information[active], gradient[active])
-        trial, expected = _trial(problem, found[active], here, damping[active])
+        trial, expected = _step(problem, found[active], here, damping[active])
+        near = ~fine[active] & (expected <= NEAR * here.squares + least)
+        rounding = least + np.finfo(float).eps * np.sqrt(here.squares * whole[active])
+        # What the undamped step promises is looked for before it is given up.
+        doubt = fine[active] & (expected <= rounding) & (damping[active] <= FIRM)
+        if (rows := active[doubt]).size:
+            ends = last[doubt], rounding[doubt]
+            trial[doubt] = _search(problem, state.of(rows), information[rows], ends)
+            expected[doubt] = gain[doubt]
+        fine[active[near]] = True
         curve = _predicted(problem, trial, weight[active])
         reduced = _squares(curve, target[active])
-        better = reduced < here.squares
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(expected > 0, (here.squares - reduced) / expected, 0.0)
-        shrink = np.clip(1 - (2 * np.clip(ratio, -1, 1) - 1) ** 3, 1 / 3, 2.0)
-        damping[active] *= np.where(better, shrink, growth[active])
-        growth[active] = np.where(better, 2.0, np.minimum(2 * growth[active], 1e6))
+        gained = here.squares - reduced
+        _adapt(damping, growth, active, (gained, expected))
+        better = (gained > 0) | (doubt & (gained >= -rounding))
         moved = active[better]
         found[moved], squares[moved] = trial[better], reduced[better]
         reached[moved] = curve[better]
-        stale = active[better | near]
+        spent = doubt & ~(gained > rounding)
+        settled[active[spent]] = True
+        active, stale = active[~spent], active[(better | near) & ~spent]
     return found, squares, settled
+
+
+def _search(
+    problem: _Problem, point: _Point, information: np.ndarray, ends: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """The best (m, p) of the undamped step's end and some points either way along the direction in
+    which the curves change least, which finds the way down from a saddle; among equals, to within
+    the rounding (m,) of the sum of squares, the first point at a bound."""
+    last, rounding = ends
+    length = np.sqrt(np.einsum("mpp->mp", information))
+    scale = np.where(length > 0, length, 1.0)
+    idle = ~problem.free | (length == 0)
+    matrix = information / scale[:, :, None] / scale[:, None, :]
+    matrix = np.where(idle[:, :, None] | idle[:, None, :], 2 * np.eye(len(problem.free)), matrix)
+    open_ = np.where(idle, 0.0, np.linalg.eigh(matrix)[1][:, :, 0] / scale)
+    size = np.maximum(np.abs(point.parameters), problem.floor)
+    open_ /= np.maximum(np.max(np.abs(open_) / size, axis=1), np.finfo(float).tiny)[:, None]
+    best, least = last, _squares(_predicted(problem, last, point.weight), point.target)
+    for way in (open_, -open_):
+        bound = np.where(way < 0, problem.low, problem.high)
+        room = np.full(way.shape, np.inf)
+        with np.errstate(over="ignore"):
+            room = np.divide(bound - point.parameters, way, out=room, where=way != 0)
+        first = room.min(axis=1, keepdims=True)
+        for share in (np.inf, *SHARES):
+            far = np.minimum(share, first)
+            trial = point.parameters + np.where(far < np.inf, far, 0.0) * way
+            trial = np.where(room <= np.where(far < np.inf, far, -1.0), bound, trial)
+            squares = _squares(_predicted(problem, trial, point.weight), point.target)
+            squares -= rounding if share == np.inf else 0.0
+            best = np.where((squares < least)[:, None], trial, best)
+            least = np.minimum(squares, least)
+    return best
+
+
+def _adapt(
+    damping: np.ndarray,
+    growth: np.ndarray,
+    rows: np.ndarray,
+    gained: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Change the damping of rows by what their steps gained and what was expected of them."""
+    gain, expected = gained
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.divide(gain, expected, out=np.zeros_like(gain), where=expected > 0)
+    shrink = np.clip(1 - (2 * np.clip(ratio, -1, 1) - 1) ** 3, 1 / 3, 2.0)
+    damping[rows] *= np.where(gain > 0, shrink, growth[rows])
+    growth[rows] = np.where(gain > 0, 2.0, np.minimum(2 * growth[rows], 1e6))
 
 
 def _predicted(problem: _Problem, parameters: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -231,51 +309,51 @@ def _squares(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(squares), squares, np.inf)
 
 
-def _local(
-    problem: _Problem,
-    point: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    central: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Information and gradient at a point: parameters (m, p), weighted prediction there (m, t),
-    weighted curves and weights."""
-    parameters, reached, target, weight = point
+def _local(problem: _Problem, point: _Point, central: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Information and gradient at a point."""
+    weight = point.weight[..., None]
     with np.errstate(all="ignore"):
         if problem.jacobian is not None:
-            slopes = np.where(weight[..., None] > 0, problem.jacobian(parameters), 0.0)
-            slopes = np.where(problem.free, slopes, 0.0) * weight[..., None]
+            slopes = np.where(weight > 0, problem.jacobian(point.parameters), 0.0)
+            slopes = np.where(problem.free, slopes, 0.0) * weight
         else:
-            slopes = _differences(problem, parameters, reached, weight, central)
+            slopes = _differences(problem, point, central)
     slopes[~np.isfinite(slopes)] = 0.0
     information = np.swapaxes(slopes, 1, 2) @ slopes
-    gradient = np.einsum("mtp,mt->mp", slopes, target - reached)
+    gradient = np.einsum("mtp,mt->mp", slopes, point.target - point.reached)
     return information, gradient
 
 
-def _differences(
-    problem: _Problem,
-    parameters: np.ndarray,
-    reached: np.ndarray,
-    weight: np.ndarray,
-    central: bool,
-) -> np.ndarray:
-    """Weighted derivatives (m, t, p), central ones one-sided at a bound."""
-    slopes = np.zeros((*reached.shape, parameters.shape[1]))
+def _differences(problem: _Problem, point: _Point, central: bool) -> np.ndarray:
+    """Weighted derivatives (m, t, p) from points inside the bounds.
+
+    One-sided, or the slope of the parabola through three points: here and one on each side, or two
+    on the same side next to a bound, where that is as exact.
+    """
+    slopes = np.zeros((*point.reached.shape, len(problem.free)))
     share = CENTRAL if central else ONE_SIDED
-    for j in np.flatnonzero(problem.free):
-        low, high, here = problem.low[j], problem.high[j], parameters[:, j]
+    for j in np.flatnonzero(problem.free & (problem.low < problem.high)).tolist():
+        low, high, here = problem.low[j], problem.high[j], point.parameters[:, j]
         width = share * np.maximum(np.abs(here), problem.floor[j])
-        above, below = here + width, here - width
-        above = np.where(above > high, np.where(central, high, below), above)
-        moved = parameters.copy()
-        moved[:, j] = above
-        up = _predicted(problem, moved, weight)
-        down, lower = reached, here
+        width = np.minimum(width, (high - low) / 4)
+        above, below = here + width > high, here - width < low
+        slope, near = _secant(problem, point, j, np.where(above, -width, width))
         if central:
-            moved[:, j] = lower = np.maximum(below, low)
-            down = _predicted(problem, moved, weight)
-        between = np.where(above != lower, above - lower, np.inf)
-        slopes[:, :, j] = (up - down) / between[:, None]
+            other = np.where(above, -2 * width, np.where(below, 2 * width, -width))
+            second, far = _secant(problem, point, j, other)
+            slope = (slope * far - second * near) / (far - near)
+        slopes[:, :, j] = slope
     return slopes
+
+
+def _secant(
+    problem: _Problem, point: _Point, column: int, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slope (m, t) over a step of one parameter, and that step (m, 1) as the rounding leaves it."""
+    moved = point.parameters.copy()
+    moved[:, column] += step
+    taken = (moved - point.parameters)[:, [column]]
+    return (_predicted(problem, moved, point.weight) - point.reached) / taken, taken
 
 
 def _blocked(problem: _Problem, parameters: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -285,48 +363,43 @@ def _blocked(problem: _Problem, parameters: np.ndarray, gradient: np.ndarray) ->
     return np.asarray(~problem.free | out_low | out_high)
 
 
-def _solve(local: _Local, blocked: np.ndarray, damping: np.ndarray) -> np.ndarray:
-    """Step (m, p) of the damped normal equations, columns at unit length; 0 where blocked."""
+def _step(
+    problem: _Problem, parameters: np.ndarray, local: _Local, damping: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the damped step leads, inside the bounds, and the gain (m,) expected of it.
+
+    A step that meets a bound goes on along it, the other parameters solved anew with that one held
+    there: a primal active-set method for the damped quadratic model (Nocedal and Wright, Numerical
+    Optimization, 2006, section 16.5), which falls along the whole way. Columns are at unit length.
+    """
     length = np.sqrt(np.einsum("mpp->mp", local.information))
     scale = np.where(length > 0, length, 1.0)
     matrix = local.information / scale[:, :, None] / scale[:, None, :]
-    idle = blocked | (length == 0)
-    matrix = np.where(idle[:, :, None] | idle[:, None, :], 0.0, matrix)
     diagonal = np.arange(matrix.shape[1])
     matrix[:, diagonal, diagonal] = 1 + damping[:, None]
-    right = np.where(idle, 0.0, local.gradient / scale)
-    return np.asarray(np.linalg.solve(matrix, right[..., None])[..., 0] / scale)
-
-
-def _undamped(
-    problem: _Problem, parameters: np.ndarray, local: _Local
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where an undamped step leads, inside the bounds, and how much (m,) of the sum of squares it
-    would take away, to second order."""
-    blocked = _blocked(problem, parameters, local.gradient)
-    # The ridge keeps directions without any effect out of the step.
-    step = _solve(local, blocked, np.full(len(parameters), 1e-13))
-    gain = np.abs(np.einsum("mp,mp->m", step, local.gradient))
-    return np.clip(parameters + step, problem.low, problem.high), gain
-
-
-def _trial(
-    problem: _Problem, parameters: np.ndarray, local: _Local, damping: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where the damped step leads, inside the bounds, and the gain (m,) expected of it."""
-    blocked = _blocked(problem, parameters, local.gradient)
-    step = _solve(local, blocked, damping)
-    for _ in range(parameters.shape[1]):
-        out = (parameters <= problem.low) & (step < 0) | (parameters >= problem.high) & (step > 0)
-        if not out.any():
-            break
-        blocked |= out
-        step = _solve(local, blocked, damping)
-    trial = np.asarray(np.clip(parameters + step, problem.low, problem.high))
-    step = trial - parameters
-    expected = 2 * np.einsum("mp,mp->m", step, local.gradient)
-    expected -= np.einsum("mp,mpq,mq->m", step, local.information, step)
-    return trial, expected
+    gradient = local.gradient / scale
+    below, above = (problem.low - parameters) * scale, (problem.high - parameters) * scale
+    held = _blocked(problem, parameters, gradient) | (length == 0)
+    moved, gain = np.zeros_like(parameters), np.zeros(len(parameters))
+    rows = np.arange(len(parameters))
+    while rows.size:
+        fixed, here, inside = held[rows], moved[rows], matrix[rows]
+        rest = np.where(fixed, 0.0, gradient[rows] - np.einsum("mpq,mq->mp", inside, here))
+        inside = np.where(fixed[:, :, None] | fixed[:, None, :], np.eye(len(diagonal)), inside)
+        step = np.linalg.solve(inside, rest[..., None])[..., 0]
+        bound = np.where(step < 0, below[rows], above[rows])
+        with np.errstate(over="ignore"):
+            room = np.divide(bound - here, step, out=np.full(step.shape, np.inf), where=step != 0)
+        share = np.clip(room.min(axis=1), 0.0, 1.0)
+        gain[rows] += share * (2 - share) * np.einsum("mp,mp->m", step, rest)
+        met = room <= np.where(share < 1, share, -np.inf)[:, None]
+        moved[rows] = np.where(met, bound, here + share[:, None] * step)
+        held[rows] |= met
+        rows = rows[met.any(axis=1)]
+    gain += damping * np.einsum("mp,mp->m", moved, moved)
+    end = np.clip(parameters + moved / scale, problem.low, problem.high)
+    end = np.where(moved <= below, problem.low, np.where(moved >= above, problem.high, end))
+    return np.where(problem.free, end, parameters), gain
 
 
 def _described(
@@ -346,7 +419,7 @@ def _described(
     for rows in _batches(fitted, target.shape[1] * size):
         reached = _predicted(problem, found[rows], weight[rows])
         squares = _squares(reached, target[rows])
-        point = found[rows], reached, target[rows], weight[rows]
+        point = _Point(found[rows], reached, target[rows], weight[rows])
         information, _ = _local(problem, point, central=True)
         at_bound = problem.free & ((found[rows] <= problem.low) | (found[rows] >= problem.high))
         idle = ~problem.free | at_bound

@@ -2,7 +2,7 @@
 
 An input's convolution with exp(-theta t) over the frames is tabulated with its exact derivative by
 theta, and by the delay where that is to be found, on a grid even in u = log(1 + theta / scale):
-logarithmic for fast rates, linear towards theta = 0, which is a node. `igdd.kernels.active_sets`
+logarithmic for fast rates, linear towards theta = 0, which is a node. `igdd.kernels.basis_fit`
 fits curves from such tables.
 
 All tabulated curves lie, to within the noise of arithmetic, in a space of far fewer dimensions than
@@ -188,20 +188,19 @@ class Basis:
 
     def solve(self, curves: np.ndarray) -> Solved:
         """The best fit of each curve (n, t)."""
-        from igdd.kernels.active_sets import fit_all
+        from igdd.kernels.basis_fit import fit_all
 
         values = np.ascontiguousarray(curves, dtype=float)
         bases = np.square(self.weight), self.projection
         return Solved(*fit_all(self.tables, values, bases, self.exponentials))
 
-    def predict(self, canonical: np.ndarray) -> np.ndarray:
-        """Projected curves (n, r) of canonical parameters (n, p)."""
-        from igdd.kernels.active_sets import predict_all
+    def predict(self, canonical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Projected curves (n, r) of canonical parameters (n, p), and the derivatives (n, r, p)."""
+        from igdd.kernels.basis_fit import predict_all
 
-        found: np.ndarray = predict_all(
-            self.tables, np.ascontiguousarray(canonical, dtype=float), self.exponentials
-        )
-        return found
+        values = np.ascontiguousarray(canonical, dtype=float)
+        found = predict_all(self.tables, values, self.exponentials)
+        return found[..., 0], found[..., 1:]
 
 
 def _span(responses: np.ndarray, columns: np.ndarray, negligible: float) -> np.ndarray:

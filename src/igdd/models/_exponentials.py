@@ -194,44 +194,52 @@ def _fit_in_blocks(
     def fit(block: np.ndarray) -> tuple[np.ndarray, ...]:
         return _fit(form, basis, block[:, used])
 
-    if len(blocks) == 1:
-        return fit(blocks[0])
     with ThreadPoolExecutor(max_workers=numba.get_num_threads()) as pool:
-        return tuple(np.concatenate(parts) for parts in zip(*pool.map(fit, blocks), strict=True))
+        parts = list(pool.map(fit, blocks) if len(blocks) > 1 else map(fit, blocks))
+    found = tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    return _judged(form, basis, curves[:, used], found)
 
 
 def _fit(form: Form, basis: Basis, curves: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Parameters (n, p), covariance (n, p, p) and status (n,) of curves weighted alike."""
-    from igdd.kernels.active_sets import sandwich
-    from igdd.kernels.judge import poorly_identified
+    """Parameters (n, p), covariance (n, p, p) and status (n,), wherever the parameters may lie."""
+    from igdd.kernels.basis_fit import sandwich
 
     solved = basis.solve(curves)
     with np.errstate(all="ignore"):
         parameters = np.stack(form.natural(list(solved.canonical.T)), axis=1)
-        covariance = sandwich(_change(form, solved.canonical), solved.covariance)
-    status = solved.status
+        covariance = sandwich(_change(form.natural, solved.canonical), solved.covariance)
+    return parameters, covariance, solved.status
+
+
+def _judged(
+    form: Form, basis: Basis, curves: np.ndarray, found: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
+    """What was found, within the bounds, with the status of what the data leave open."""
+    from igdd.kernels.judge import poorly_identified
+
+    parameters, covariance, status = found
     fitted = (status & Status.NOT_FITTED) == 0
-    # Where the form leaves a parameter open, nothing is known of it.
-    status |= np.where(fitted & np.isnan(parameters).any(axis=1), Status.POORLY_IDENTIFIED, 0)
     low, high = form.bounds.T
     with np.errstate(invalid="ignore"):
         beyond = ((parameters < low) | (parameters > high)).any(axis=1) & fitted
     if beyond.any():
         again = _within_bounds(form, basis, curves[beyond], parameters[beyond])
         parameters[beyond], covariance[beyond], status[beyond] = again
+    # Where the form leaves a parameter open, nothing is known of it.
+    unsure = np.isnan(parameters).any(axis=1)
     judged = [number for number, name in enumerate(form.names) if name != "delay"]
-    unsure = poorly_identified(parameters[:, judged], covariance[:, judged][:, :, judged])
+    unsure |= poorly_identified(parameters[:, judged], covariance[:, judged][:, :, judged])
     return parameters, covariance, status | np.where(fitted & unsure, Status.POORLY_IDENTIFIED, 0)
 
 
-def _change(form: Form, canonical: np.ndarray) -> np.ndarray:
-    """Derivatives (n, p, k) of the parameters by the canonical ones, by complex steps."""
+def _change(function: Callable[[Arrays], Arrays], values: np.ndarray) -> np.ndarray:
+    """Derivatives (n, p, k) of a function of k arrays by each of them, by complex steps."""
     columns = []
-    for number in range(canonical.shape[1]):
-        moved = list(canonical.T)
-        length = TINY * np.maximum(np.abs(moved[number]), 1e-100)
+    for number in range(values.shape[1]):
+        moved = list(values.T.astype(complex))
+        length = TINY * np.maximum(np.abs(values[:, number]), 1e-100)
         moved[number] = moved[number] + 1j * length
-        columns.append(np.stack([np.imag(one) / length for one in form.natural(moved)], axis=1))
+        columns.append(np.stack([np.imag(one) / length for one in function(moved)], axis=1))
     return np.stack(columns, axis=2)
 
 
@@ -259,13 +267,20 @@ def _within_bounds(
     if "delay" in form.names and basis.tables.responses.shape[2] == 2:
         free[form.names.index("delay")] = False
 
+    # What lies outside the tables' space is beyond any parameters: a sample of its own.
+    values = np.concatenate([seen, outside[:, None]], axis=1)
+
     def predict(trial: np.ndarray) -> np.ndarray:
-        curve = basis.predict(np.stack(form.canonical(list(trial.T)), axis=1))
-        # What lies outside the tables' space is beyond any parameters: a sample of its own.
+        curve, _ = basis.predict(np.stack(form.canonical(list(trial.T)), axis=1))
         return np.concatenate([curve, np.zeros((len(curve), 1))], axis=1)
 
-    values = np.concatenate([seen, outside[:, None]], axis=1)
-    found = fit_curves(predict, values, None, starts, form.bounds, free=free)
+    def jacobian(trial: np.ndarray) -> np.ndarray:
+        _, slopes = basis.predict(np.stack(form.canonical(list(trial.T)), axis=1))
+        with np.errstate(all="ignore"):
+            slopes = slopes @ _change(form.canonical, trial)
+        return np.concatenate([slopes, np.zeros((len(slopes), 1, trial.shape[1]))], axis=1)
+
+    found = fit_curves(predict, values, None, starts, form.bounds, free=free, jacobian=jacobian)
     fitted = (np.einsum("npp->np", found.covariance) != 0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = (values.shape[1] - fitted) / np.maximum(basis.frames - fitted, 0)

@@ -58,14 +58,14 @@ PARAMETERS = (
     Parameter(
         "k3",
         "1/min",
-        bounds=(0.0, 10.0),
+        bounds=(0.0, 30.0),
         help="rate of binding",
         start=(0.02, 0.2),
     ),
     Parameter(
         "k4",
         "1/min",
-        bounds=(0.0, 10.0),
+        bounds=(0.0, 30.0),
         help="rate of release",
         start=(0.01, 0.1),
     ),

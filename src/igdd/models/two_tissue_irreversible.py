@@ -55,7 +55,7 @@ PARAMETERS = (
     Parameter(
         "k3",
         "1/min",
-        bounds=(0.0, 10.0),
+        bounds=(0.0, 30.0),
         help="rate of trapping",
         start=(0.02, 0.2),
     ),

@@ -228,6 +228,11 @@ def solve(job: Job, first: int, last: int) -> Answer:
         every = bool(usable.all())
         curves = block if every else np.compress(usable, block, axis=1)
         found = job.solver(curves.T, job.setup.sd)
+        if found.notes.get("start_only"):
+            raise InputError(
+                f"model {job.setup.model.name} holds {', '.join(job.setup.protocol.held)}, which "
+                "its search cannot all hold; expected maps with rates free; fit regions instead"
+            )
         values, variance = _with_derived(job.setup, found.parameters, found.covariance)
         place = slice(None) if every else usable
         with np.errstate(invalid="ignore", over="ignore"):

@@ -1,0 +1,232 @@
+"""Many curves fitted from one set of tables, one after the other, with covariance and status.
+
+Each curve is projected, searched, fitted and described before the next one is looked at, so that
+memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from igdd.kernels.active_sets import fit_terms
+from igdd.kernels.judge import AT_BOUND, NOT_CONVERGED, NOT_FITTED, POORLY_IDENTIFIED
+from igdd.kernels.response_table import (
+    BY_D,
+    BY_U,
+    JIT,
+    PARTS,
+    SUMS,
+    Tables,
+    Work,
+    dot,
+    evaluate,
+    room,
+)
+from igdd.kernels.variable_projection import CONVERGED, factorise, forward, slopes
+
+# Condition of the information matrix at unit length, as the trace of its inverse.
+CONDITION = 1e9
+
+
+@njit(**JIT)
+def _information(work: Work) -> int:
+    """Products of the curve's sensitivities to all that was fitted, at unit length, in matrices[0].
+
+    How many; their rows and places in the canonical parameters go to names, lengths to vectors[6].
+    """
+    rows, terms, unknowns = work.rows, work.use.size, work.place.size
+    fixed, count = terms - (unknowns - 1), 0
+    source, names, size = work.names[0], work.names[1], work.vectors[6]
+    for k in range(terms):
+        if work.use[k] == 1:
+            source[count] = PARTS * k
+            names[count] = k if k < fixed else fixed + 2 * (k - fixed)
+            count += 1
+    for x in range(unknowns):
+        if work.moving[x]:
+            source[count] = PARTS * terms + x
+            names[count] = fixed + 2 * x + 1 if x < unknowns - 1 else terms + unknowns - 1
+            count += 1
+    products = work.matrices[0]
+    for i in range(count):
+        size[i] = np.sqrt(dot(rows, source[i], source[i]))
+        size[i] = size[i] if size[i] > 0 else 1.0
+        for j in range(i + 1):
+            products[i, j] = dot(rows, source[i], source[j]) / (size[i] * size[j])
+    return count
+
+
+@njit(**JIT)
+def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, float]:
+    """Inverse information of the canonical parameters; how many were fitted, and the condition."""
+    unknowns, terms = work.place.size, work.use.size
+    fixed = terms - (unknowns - 1)
+    names, size = work.names[1], work.vectors[6]
+    count = _information(work)
+    if factorise(work.matrices[0], count, work.matrices[1]) == 0.0:
+        covariance[:] = np.nan
+        return count, np.inf
+    for i in range(count):
+        exponential = (names[i] - fixed) // 2
+        if names[i] >= fixed and (names[i] - fixed) % 2 == 1 and exponential < unknowns - 1:
+            # From u to theta = scale (exp(u) - 1).
+            size[i] /= tables.grid[4] * np.exp(work.place[exponential])
+    inverse, trace = work.matrices[2], 0.0
+    for i in range(count):
+        for j in range(count):
+            inverse[i, j] = 1.0 if i == j else 0.0
+        forward(work.matrices[1], count, inverse, i)
+    for i in range(count):
+        for j in range(count):
+            total = 0.0
+            for k in range(count):
+                total += inverse[i, k] * inverse[j, k]
+            trace += total if i == j else 0.0
+            covariance[names[i], names[j]] = total / (size[i] * size[j])
+    return count, trace
+
+
+@njit(**JIT)
+def _describe(
+    tables: Tables, work: Work, canonical: np.ndarray, covariance: np.ndarray
+) -> tuple[int, int]:
+    """Canonical parameters and their inverse information; how many were fitted, and the status."""
+    unknowns, terms = work.place.size, work.use.size
+    fixed, status = terms - (unknowns - 1), 0
+    slopes(tables, work)
+    covariance[:] = 0.0
+    fitted, condition = _covary(tables, work, covariance)
+    if not condition <= CONDITION:
+        status |= POORLY_IDENTIFIED
+    top = tables.grid[0] * (tables.responses.shape[1] - 1)
+    for k in range(terms):
+        canonical[k if k < fixed else fixed + 2 * (k - fixed)] = work.coefficients[k]
+        if work.use[k] == 0:
+            status |= AT_BOUND
+    for x in range(unknowns - 1):
+        # The rate of an exponential that is left out is open: any but 0 will do.
+        u = work.place[x] if work.use[fixed + x] else top / 2
+        canonical[fixed + 2 * x + 1] = tables.grid[4] * np.expm1(u)
+        if work.use[fixed + x] and (work.place[x] <= 0 or work.place[x] >= top):
+            status |= AT_BOUND
+    canonical[terms + unknowns - 1] = work.place[unknowns - 1]
+    if tables.responses.shape[2] == 4 and (
+        work.place[unknowns - 1] <= tables.grid[2] or work.place[unknowns - 1] >= tables.grid[3]
+    ):
+        status |= AT_BOUND
+    return fitted, status
+
+
+@njit(fastmath=SUMS, **JIT)
+def project_onto(values: np.ndarray, basis: np.ndarray, found: np.ndarray) -> None:
+    """values (m,) times basis (m, k) into `found` (k,); a threaded product would cost its start."""
+    found[:] = 0.0
+    for i in range(values.size):
+        amount = values[i]
+        for k in range(found.size):
+            found[k] += amount * basis[i, k]
+
+
+@njit(**JIT)
+def fit_all(
+    tables: Tables, curves: np.ndarray, bases: tuple[np.ndarray, ...], exponentials: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Canonical parameters (n, p), covariance (n, p, p) and status (n,) of curves (n, t).
+
+    bases  squares of the weights (t,), and the basis (t, r) that curves are seen on
+
+    The order is c_1 .. c_l, a_1, theta_1, (a_2, theta_2,) d. Covariances are scaled by the residual
+    variance; parameters at a bound have variance 0.
+    """
+    weights, projection = bases
+    count, frames = curves.shape
+    total = tables.columns.shape[1] + 2 * exponentials + 1
+    canonical = np.full((count, total), np.nan)
+    covariance = np.full((count, total, total), np.nan)
+    status = np.full(count, NOT_FITTED)
+    work = room(tables, exponentials)
+    middle = work.place.copy()
+    seen = np.zeros(projection.shape[1])
+    unit = np.zeros(seen.size, dtype=np.float32)
+    products = np.zeros(tables.offsets.shape, dtype=np.float32)
+    for row in range(count):
+        square = 0.0
+        for i in range(frames):
+            square += weights[i] * curves[row, i] ** 2
+        if not (square > 0 and square < np.inf):
+            continue
+        project_onto(curves[row], projection, seen)
+        work.scale[0] = 1.0 / np.sqrt(square)
+        for i in range(seen.size):
+            unit[i] = seen[i] * work.scale[0]
+        project_onto(unit, tables.seeker, products.ravel())
+        work.place[:] = middle
+        left, outcome = fit_terms(tables, work, seen, products)
+        if not left < np.inf:
+            continue
+        fitted, said = _describe(tables, work, canonical[row], covariance[row])
+        for i in range(seen.size):
+            square -= seen[i] * seen[i]
+        spare = frames - fitted
+        covariance[row] *= (left + max(square, 0.0)) / spare if spare > 0 else np.nan
+        status[row] = said | (0 if outcome == CONVERGED else NOT_CONVERGED)
+    return canonical, covariance, status
+
+
+@njit(**JIT)
+def sandwich(change: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """change covariance change' for change (n, p, k) and covariance (n, k, k): (n, p, p).
+
+    A parameter without variance may have any slope, an infinite one too.
+    """
+    count, size, inner = change.shape
+    found = np.empty((count, size, size))
+    half = np.empty(inner)
+    for row in range(count):
+        for i in range(size):
+            for k in range(inner):
+                half[k] = 0.0
+                for m in range(inner):
+                    if covariance[row, m, k] != 0.0 and change[row, i, m] != 0.0:
+                        half[k] += change[row, i, m] * covariance[row, m, k]
+            for j in range(i + 1):
+                total = 0.0
+                for k in range(inner):
+                    if half[k] != 0.0 and change[row, j, k] != 0.0:
+                        total += half[k] * change[row, j, k]
+                found[row, i, j] = found[row, j, i] = total
+    return found
+
+
+@njit(**JIT)
+def predict_all(tables: Tables, canonical: np.ndarray, exponentials: int) -> np.ndarray:
+    """Curves and their derivatives by the canonical parameters, (n, r, 1 + p), from those (n, p).
+
+    A rate beyond the table is taken as the end of it, where nothing depends on it any more.
+    """
+    count, total = canonical.shape
+    fixed, size = tables.columns.shape[1], tables.responses.shape[3]
+    top = tables.grid[0] * (tables.responses.shape[1] - 1)
+    found = np.zeros((count, size, 1 + total))
+    work = room(tables, exponentials)
+    work.use[:] = 1
+    for row in range(count):
+        for j in range(exponentials):
+            u = np.log1p(max(canonical[row, fixed + 2 * j + 1], 0.0) / tables.grid[4])
+            work.place[j] = min(u, top)
+        work.place[exponentials] = canonical[row, total - 1]
+        evaluate(tables, work)
+        for k in range(fixed + exponentials):
+            name, part = k if k < fixed else fixed + 2 * (k - fixed), PARTS * k
+            amount = canonical[row, name]
+            for i in range(size):
+                found[row, i, 0] += amount * work.rows[part, i]
+                found[row, i, 1 + name] = work.rows[part, i]
+                found[row, i, total] += amount * work.rows[part + BY_D, i]
+            if k < fixed or work.place[k - fixed] >= top:
+                continue
+            rate = amount / (tables.grid[4] * np.exp(work.place[k - fixed]))
+            for i in range(size):
+                found[row, i, 2 + name] = rate * work.rows[part + BY_U, i]
+    return found

@@ -36,6 +36,7 @@ COMMANDS = [
     "map",
     "nca",
     "features",
+    "together",
     "conformance",
 ]  # DESIGN, section 5
 

@@ -491,14 +491,100 @@ def features(
     details: Annotated[
         bool, typer.Option("--details", help="With --json: units, codes, flags and the hash too.")
     ] = False,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window", help="Such as '9 mm': maps of a ball around each voxel, to --out."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="With --window: folder for the maps.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """IBSI 1 features of a region. Values by tag, as a named configuration prepares the image."""
+    if (window is None) != (out is None):
+        raise InputError("--window and --out go together: maps are written to a folder")
+    if window is not None and out is not None:
+        from igdd.stages.feature_maps import text as maps_text
+        from igdd.stages.feature_maps import write_feature_maps
+
+        with _progress(as_json) as progress:
+            made = write_feature_maps(
+                image, mask, window, out, config, region=region, frame=frame, progress=progress
+            )
+        _say(made, maps_text(made), as_json)
+        return
     from igdd.stages.features import features as compute
     from igdd.stages.features import tags, text
 
     found = compute(image, mask, config, region=region, frame=frame)
     _say(found if details else tags(found), text(found), as_json)
+
+
+@app.command()
+def together(
+    image_a: Annotated[Path, typer.Argument(help="Map A, such as the drug.")],
+    image_b: Annotated[Path, typer.Argument(help="Map B, such as the target.")],
+    mask: Annotated[Path, typer.Argument(help="Label NIfTI or NRRD, SEG or RTSTRUCT.")],
+    region: Annotated[
+        str | None, typer.Option("--region", help="The region meant, where there are several.")
+    ] = None,
+    names: Annotated[
+        tuple[str, str] | None, typer.Option("--names", help="What A and B are called.")
+    ] = None,
+    above_a: Annotated[
+        str,
+        typer.Option(help="From where A is hot: a value, median, mean, costes, or such as p75."),
+    ] = "median",
+    above_b: Annotated[str, typer.Option(help="Likewise.")] = "median",
+    fwhm_a: Annotated[
+        str | None, typer.Option(help="Point spread of A, such as '6 mm'. The sharper is blurred.")
+    ] = None,
+    fwhm_b: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    grid: Annotated[str, typer.Option(help="Voxels to compare on: coarser, a or b.")] = "coarser",
+    reach: Annotated[str | None, typer.Option(help="Longest lag to try, such as '20 mm'.")] = None,
+    frame_a: Annotated[int | None, typer.Option(help="The frame meant, from 0.")] = None,
+    frame_b: Annotated[int | None, typer.Option(help="Likewise.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="HTML page: table, joint histogram, slice.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Two maps of a region. Is the drug where the target is, and where is it not?"""
+    from igdd.stages.together import Asked, text
+    from igdd.stages.together import together as compare
+
+    found = compare(
+        image_a, image_b, mask,
+        Asked(region=region, names=names, frames=(frame_a, frame_b), above=(above_a, above_b),
+              fwhm=(fwhm_a, fwhm_b), grid=grid, reach=reach),
+    )  # fmt: skip
+    if plot is not None:
+        from igdd.report.html import page
+        from igdd.report.together import content
+
+        plot.write_text(page(content(found)), encoding="utf-8")
+    _say(found.facts, text(found), as_json)
+
+
+@app.command("filter")
+def respond(
+    image: Annotated[Path, typer.Argument(help="An image: NIfTI, NRRD, or a DICOM folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The NIfTI file to write.")],
+    config: Annotated[
+        str, typer.Option("--config", help="Name of a configuration with a filter, or a TOML file.")
+    ],
+    frame: Annotated[
+        int | None, typer.Option("--frame", help="The frame meant, from 0, of several.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """IBSI 2 response map of an image: filtered as a named configuration has it."""
+    from igdd.stages.response_map import text, write_response
+
+    found = write_response(image, out, config, frame)
+    _say(found, text(found), as_json)
 
 
 def _count(amount: Any, noun: str) -> str:

@@ -33,10 +33,10 @@ def features(
     The values by IBSI tag, their codes and units, the flags, and the diagnostics of every step.
     """
     settings = configuration(config)
-    series = _series(image)
+    series = only_series(image)
     drawn = catalog.read_regions(mask, series.grid)
-    name = _region(mask, drawn, region)
-    values = series.values[..., _frame(series, frame)]
+    name = chosen_region(mask, drawn, region)
+    values = series.values[..., chosen_frame(series, frame)]
     weights = drawn.mask(name)
     found = compute(values, weights, series.grid.spacing, settings)
     flags = {*series.flags, *drawn.flags[drawn.names.index(name)], *found.flags}
@@ -89,7 +89,8 @@ def _rows(found: Features) -> list[dict[str, Any]]:
     return rows
 
 
-def _series(image: Path) -> Series:
+def only_series(image: Path) -> Series:
+    """The one series at a path."""
     every = catalog.read_series(image)
     if len(every) != 1:
         raise InputError(
@@ -99,7 +100,8 @@ def _series(image: Path) -> Series:
     return every[0]
 
 
-def _region(mask: Path, drawn: Regions, wanted: str | None) -> str:
+def chosen_region(mask: Path, drawn: Regions, wanted: str | None) -> str:
+    """Name of the region meant: the one there is, or the one that is asked for."""
     if wanted is None and len(drawn.names) == 1:
         return drawn.names[0]
     if wanted in drawn.names:
@@ -109,7 +111,8 @@ def _region(mask: Path, drawn: Regions, wanted: str | None) -> str:
     raise InputError(f"{mask}: {said}; expected one of: {found}; name it with --region")
 
 
-def _frame(series: Series, wanted: int | None) -> int:
+def chosen_frame(series: Series, wanted: int | None) -> int:
+    """Number of the frame meant, likewise."""
     count = series.values.shape[3]
     if wanted is None and count == 1:
         return 0

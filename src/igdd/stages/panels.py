@@ -23,13 +23,13 @@ def panels(session: Session, anatomy: Image | None = None) -> tuple[Panel, ...]:
     if session.image is None or session.regions is None:
         return ()
     quantity, unit, factor = _shown(session)
-    values = _upright(np.nan_to_num(session.image.values[..., -1]), session.image.grid.affine)
+    values = upright(np.nan_to_num(session.image.values[..., -1]), session.image.grid.affine)
     values = values * np.float32(factor)
     masks = {
-        name: _upright(session.regions.mask(name), session.image.grid.affine) > 0.5
+        name: upright(session.regions.mask(name), session.image.grid.affine) > 0.5
         for name in session.regions.names
     }
-    spacing = _spacing(session.image.grid.affine)
+    spacing = spacing_of(session.image.grid.affine)
     common = {
         "subject": session.subject.id,
         "session": session.name,
@@ -45,10 +45,10 @@ def panels(session: Session, anatomy: Image | None = None) -> tuple[Panel, ...]:
         Panel(
             kind=kind,
             title=title,
-            pixels=_flat(values.max(axis=axis), axis).astype(np.float32),
+            pixels=flat(values.max(axis=axis), axis).astype(np.float32),
             spacing=(spacing[rows_columns[0]], spacing[rows_columns[1]]),
             outlines={
-                name: _flat(np.asarray(mask.any(axis=axis)), axis) for name, mask in masks.items()
+                name: flat(np.asarray(mask.any(axis=axis)), axis) for name, mask in masks.items()
             },
             **common,  # type: ignore[arg-type]
         )
@@ -71,9 +71,9 @@ def map_panel(
         return ()
     grid = session.image.grid
     stored = np.asarray(nib.load(path).dataobj, dtype=np.float32)
-    values = _upright(stored.reshape(grid.shape), grid.affine)
+    values = upright(stored.reshape(grid.shape), grid.affine)
     masks = {
-        one: _upright(session.regions.mask(one), grid.affine) > 0.5 for one in session.regions.names
+        one: upright(session.regions.mask(one), grid.affine) > 0.5 for one in session.regions.names
     }
     common = {
         "subject": session.subject.id,
@@ -85,7 +85,7 @@ def map_panel(
     if not masks[name].any():
         return ()
     return (
-        replace(_slice(values, masks, name, _spacing(grid.affine), anatomy, common), kind="map"),
+        replace(_slice(values, masks, name, spacing_of(grid.affine), anatomy, common), kind="map"),
     )
 
 
@@ -132,15 +132,15 @@ def _slice(
     level = int(np.argmax(masks[name].sum(axis=(0, 1))))
     under = None
     if anatomy is not None:
-        upright = _upright(anatomy.values[..., 0], anatomy.grid.affine)
-        under = _flat(upright[:, :, level], 2).astype(np.float32)
+        whole = upright(anatomy.values[..., 0], anatomy.grid.affine)
+        under = flat(whole[:, :, level], 2).astype(np.float32)
     return Panel(
         kind="slice",
         title=f"transverse slice through {name}",
-        pixels=_flat(values[:, :, level], 2).astype(np.float32),
+        pixels=flat(values[:, :, level], 2).astype(np.float32),
         spacing=(spacing[1], spacing[0]),
         outlines={
-            other: _flat(mask[:, :, level], 2)
+            other: flat(mask[:, :, level], 2)
             for other, mask in masks.items()
             if mask[:, :, level].any()
         },
@@ -160,20 +160,21 @@ def _axes(affine: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray]:
     return (order[0], order[1], order[2]), signs
 
 
-def _upright(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def upright(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """The volume with axes along right, front and head (closest; no resampling)."""
     order, signs = _axes(affine)
     turned = np.transpose(volume, order)
     return turned[tuple(slice(None, None, -1 if sign < 0 else 1) for sign in signs)]
 
 
-def _spacing(affine: np.ndarray) -> tuple[float, float, float]:
+def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
+    """Voxel size in mm along right, front and head."""
     order, _ = _axes(affine)
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     return float(lengths[order[0]]), float(lengths[order[1]]), float(lengths[order[2]])
 
 
-def _flat(view: np.ndarray, axis: int) -> np.ndarray:
+def flat(view: np.ndarray, axis: int) -> np.ndarray:
     """A view (first, second remaining axis) as picture rows and columns.
 
     Coronal and sagittal: head up. Transverse: front up. Right of the patient on the left.

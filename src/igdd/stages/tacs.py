@@ -125,7 +125,7 @@ def _means(series: Series, regions: Regions) -> tuple[np.ndarray, bool]:
 
 def _unit(series: Series, given: str | None) -> str:
     """Unit of the stored values: as the file states it, else as the caller does."""
-    stated = _stated(series)
+    stated = stated_unit(series)
     if given is None:
         if stated is None:
             raise InputError(
@@ -141,7 +141,8 @@ def _unit(series: Series, given: str | None) -> str:
     return wanted
 
 
-def _stated(series: Series) -> str | None:
+def stated_unit(series: Series) -> str | None:
+    """Unit of the stored values as the file states it, or None."""
     if series.headers:
         with quiet():
             code = text(series.headers[0], "Units")

@@ -36,6 +36,7 @@ COMMANDS = [
     "map",
     "nca",
     "features",
+    "filter",
     "together",
     "conformance",
 ]  # DESIGN, section 5

@@ -168,7 +168,9 @@ def findings_of(view: Overview, question: str) -> pd.DataFrame:
         return table
     asked = {name: question_of(str(name)) for name in table["comparison"].unique()}
     known = table["comparison"].map(asked)
-    return table[known == question] if question in QUESTIONS else table.iloc[:0]
+    # Responses have tables of their own, in `igdd.report.response`.
+    asked_here = (known == question) & (table["comparison"] != "response")
+    return table[asked_here] if question in QUESTIONS else table.iloc[:0]
 
 
 def _labels(table: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from igdd.flags import FLAGS
-from igdd.report import balance, figures, kinetics, listings, methods, wording
+from igdd.report import balance, figures, kinetics, listings, methods, response, wording
 from igdd.report.answers import QUESTIONS, Answer, answers, finding_sentence
 from igdd.report.chart import Chart
 from igdd.report.listings import Table
@@ -120,6 +120,8 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
         blocks.append(kinetics.lassen(view))
     if question == "Q3":
         blocks.append(figures.waterfall(view))
+    if question == "Q5":
+        blocks.extend(response.blocks(view))
     blocks.append(balance.forest(view, question))
     blocks.append(listings.findings(view, question))
     return Section(

@@ -83,8 +83,8 @@ FLAGS: dict[str, str] = {
     "shares of an amount may leave 0 to 100 %.",
     "no_metabolite_correction": "No parent fraction was measured: the plasma input holds "
     "metabolites, as far as there are any.",
-    "noise_exceeds_spread": "The voxels scatter no more than their noise does: no unevenness can be "
-    "told from it, and 0 stands as its estimate.",
+    "noise_exceeds_spread": "The voxels scatter no more than their noise does: no unevenness can "
+    "be told from it, and 0 stands as its estimate.",
     "noise_unknown": "No replicate frames and no declared noise model: image noise is not in the "
     "uncertainty.",
     "not_attenuation_corrected": "Values are not corrected for attenuation; the study declares it.",

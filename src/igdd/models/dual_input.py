@@ -20,11 +20,14 @@ numbers fit either, and say nothing of which it was.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from igdd.declare import Model, Parameter
 from igdd.kernels.exchange import exponentials
 from igdd.kinetics import Protocol
+from igdd.models._parameters import ARTERIAL_DELAY, KTRANS
 
 # Volumes below this are taken as this: the limit of no volume is reached to rounding.
 SMALLEST = 1e-9
@@ -128,15 +131,7 @@ def _fraction(name: str, help: str, start: tuple[float, ...], code: str = "") ->
 
 _MIXTURE = (
     _fraction("fa", "arterial share of the inflow", (0.2, 0.8)),
-    Parameter(
-        "delay",
-        "s",
-        bounds=(-20.0, 60.0),
-        code="Q.PH1.007",
-        help="arterial delay",
-        start=(0.0, 6.0),
-        held=0.0,
-    ),
+    ARTERIAL_DELAY,
     Parameter(
         "delay_portal",
         "s",
@@ -146,14 +141,7 @@ _MIXTURE = (
         held=0.0,
     ),
 )
-_KTRANS = Parameter(
-    "Ktrans",
-    "1/min",
-    bounds=(0.0, 10.0),
-    code="Q.PH1.008",
-    help="volume transfer constant",
-    start=(0.2,),
-)
+_KTRANS = replace(KTRANS, start=(0.2,))
 _FP = _flow("Fp", "plasma flow", (0.6,), "Q.PH1.002")
 _VE = _fraction("ve", "interstitial volume fraction", (0.2,), "Q.PH1.001.e")
 _VP = _fraction("vp", "plasma volume fraction", (0.1,), "Q.PH1.001.p")

@@ -18,6 +18,7 @@ from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _exponentials
 from igdd.models._exponentials import Arrays, Form
+from igdd.models._parameters import DELAY, K1, VB
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -35,35 +36,12 @@ def derive(parameters: np.ndarray) -> np.ndarray:
 
 
 PARAMETERS = (
+    K1,
     Parameter(
-        "K1",
-        "mL/cm3/min",
-        bounds=(0.0, 10.0),
-        help="transfer from plasma to tissue",
-        start=(0.1, 0.5),
+        "k2", "1/min", bounds=(0.0, 30.0), help="rate from tissue to plasma", start=(0.05, 0.5)
     ),
-    Parameter(
-        "k2",
-        "1/min",
-        bounds=(0.0, 30.0),
-        help="rate from tissue to plasma",
-        start=(0.05, 0.5),
-    ),
-    Parameter(
-        "Vb",
-        "1",
-        bounds=(0.0, 1.0),
-        help="blood volume fraction",
-        start=(0.05,),
-    ),
-    Parameter(
-        "delay",
-        "s",
-        bounds=(-20.0, 60.0),
-        help="how much later than the input the tissue sees it",
-        start=(0.0, 10.0),
-        held=0.0,
-    ),
+    VB,
+    DELAY,
 )
 
 

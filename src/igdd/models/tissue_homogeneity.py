@@ -12,10 +12,13 @@ closed form of the exponential convolution. Frames longer than Tc tell little of
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol
+from igdd.models._parameters import ARTERIAL_DELAY, FP, PS, VE, VP
 
 # Flows (1/s) and volumes below this are taken as this: the limit is reached to rounding.
 SMALLEST = 1e-12
@@ -50,47 +53,11 @@ MODELS = (
         "tissue_homogeneity",
         predict,
         parameters=(
-            Parameter(
-                "Fp",
-                "mL/cm3/min",
-                bounds=(0.0, 10.0),
-                code="Q.PH1.002",
-                help="plasma flow",
-                start=(0.2, 1.0),
-            ),
-            Parameter(
-                "PS",
-                "mL/cm3/min",
-                bounds=(0.0, 10.0),
-                code="Q.PH1.004",
-                help="permeability-surface area product",
-                start=(0.05, 0.3),
-            ),
-            Parameter(
-                "ve",
-                "1",
-                bounds=(0.0, 1.0),
-                code="Q.PH1.001.e",
-                help="interstitial volume fraction",
-                start=(0.2,),
-            ),
-            Parameter(
-                "vp",
-                "1",
-                bounds=(0.0, 1.0),
-                code="Q.PH1.001.p",
-                help="plasma volume fraction",
-                start=(0.05,),
-            ),
-            Parameter(
-                "delay",
-                "s",
-                bounds=(-20.0, 60.0),
-                code="Q.PH1.007",
-                help="arterial delay",
-                start=(0.0, 5.0, 10.0),
-                held=0.0,
-            ),
+            FP,
+            PS,
+            replace(VE, start=(0.2,)),
+            VP,
+            replace(ARTERIAL_DELAY, start=(0.0, 5.0, 10.0)),
         ),
         needs=("plasma",),
         derived=(

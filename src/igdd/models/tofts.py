@@ -16,6 +16,7 @@ from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _exponentials
 from igdd.models._exponentials import Arrays, Form
+from igdd.models._parameters import ARTERIAL_DELAY, KTRANS, VE
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -34,33 +35,7 @@ def derive(parameters: np.ndarray) -> np.ndarray:
         return np.asarray(Ktrans / ve)[:, None]
 
 
-PARAMETERS = (
-    Parameter(
-        "Ktrans",
-        "1/min",
-        bounds=(0.0, 10.0),
-        code="Q.PH1.008",
-        help="volume transfer constant",
-        start=(0.1,),
-    ),
-    Parameter(
-        "ve",
-        "1",
-        bounds=(0.0, 1.0),
-        code="Q.PH1.001.e",
-        help="interstitial volume fraction",
-        start=(0.05, 0.3),
-    ),
-    Parameter(
-        "delay",
-        "s",
-        bounds=(-20.0, 60.0),
-        code="Q.PH1.007",
-        help="arterial delay",
-        start=(0.0, 6.0),
-        held=0.0,
-    ),
-)
+PARAMETERS = (KTRANS, VE, ARTERIAL_DELAY)
 
 
 def natural(canonical: Arrays) -> Arrays:

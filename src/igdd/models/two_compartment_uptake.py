@@ -21,6 +21,7 @@ from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _exponentials
 from igdd.models._exponentials import Arrays, Form
+from igdd.models._parameters import ARTERIAL_DELAY, FP, PS, VP
 
 # A volume below this is taken as this: the limit of no volume is reached to rounding.
 SMALLEST = 1e-9
@@ -45,41 +46,7 @@ def derive(parameters: np.ndarray) -> np.ndarray:
         return np.stack([E, E * Fp, vp / (Fp + PS)], axis=1)
 
 
-PARAMETERS = (
-    Parameter(
-        "Fp",
-        "mL/cm3/min",
-        bounds=(0.0, 10.0),
-        code="Q.PH1.002",
-        help="plasma flow",
-        start=(0.2, 1.0),
-    ),
-    Parameter(
-        "PS",
-        "mL/cm3/min",
-        bounds=(0.0, 10.0),
-        code="Q.PH1.004",
-        help="permeability-surface area product",
-        start=(0.05, 0.3),
-    ),
-    Parameter(
-        "vp",
-        "1",
-        bounds=(0.0, 1.0),
-        code="Q.PH1.001.p",
-        help="plasma volume fraction",
-        start=(0.05,),
-    ),
-    Parameter(
-        "delay",
-        "s",
-        bounds=(-20.0, 60.0),
-        code="Q.PH1.007",
-        help="arterial delay",
-        start=(0.0, 6.0),
-        held=0.0,
-    ),
-)
+PARAMETERS = (FP, PS, VP, ARTERIAL_DELAY)
 
 
 def natural(canonical: Arrays) -> Arrays:

@@ -20,6 +20,7 @@ from igdd.kernels.exchange import exponentials, rate_constants
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _exponentials
 from igdd.models._exponentials import Arrays, Form
+from igdd.models._parameters import DELAY, K1, VB
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -41,49 +42,14 @@ def derive(parameters: np.ndarray) -> np.ndarray:
 
 
 PARAMETERS = (
+    K1,
     Parameter(
-        "K1",
-        "mL/cm3/min",
-        bounds=(0.0, 10.0),
-        help="transfer from plasma to tissue",
-        start=(0.1, 0.5),
+        "k2", "1/min", bounds=(0.0, 30.0), help="rate from tissue to plasma", start=(0.1, 1.0)
     ),
-    Parameter(
-        "k2",
-        "1/min",
-        bounds=(0.0, 30.0),
-        help="rate from tissue to plasma",
-        start=(0.1, 1.0),
-    ),
-    Parameter(
-        "k3",
-        "1/min",
-        bounds=(0.0, 30.0),
-        help="rate of binding",
-        start=(0.02, 0.2),
-    ),
-    Parameter(
-        "k4",
-        "1/min",
-        bounds=(0.0, 30.0),
-        help="rate of release",
-        start=(0.01, 0.1),
-    ),
-    Parameter(
-        "Vb",
-        "1",
-        bounds=(0.0, 1.0),
-        help="blood volume fraction",
-        start=(0.05,),
-    ),
-    Parameter(
-        "delay",
-        "s",
-        bounds=(-20.0, 60.0),
-        help="how much later than the input the tissue sees it",
-        start=(0.0, 10.0),
-        held=0.0,
-    ),
+    Parameter("k3", "1/min", bounds=(0.0, 30.0), help="rate of binding", start=(0.02, 0.2)),
+    Parameter("k4", "1/min", bounds=(0.0, 30.0), help="rate of release", start=(0.01, 0.1)),
+    VB,
+    DELAY,
 )
 
 

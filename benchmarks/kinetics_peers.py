@@ -70,7 +70,10 @@ def petpal_rows(given: Any) -> Iterator[Row]:
 
 
 def dcmri_rows(given: Any) -> Iterator[Row]:
-    """Linear deconvolution of all voxels, and the non-linear two-compartment fit of a few."""
+    """Linear fits of all voxels, and the non-linear two-compartment fit of a few.
+
+    The deconvolution alone, one matrix product, leaves responses and no parameters.
+    """
     import dcmri
     from dcmri import pk_inv, sig
 
@@ -106,8 +109,8 @@ def dcmri_rows(given: Any) -> Iterator[Row]:
         ).train(times, tissue[:few])  # fmt: skip
 
     rows = (
-        ("linear", "ordinary", linear, count, ROUNDS),
-        ("linear", "best", inner, count, ROUNDS),
+        ("linear", "TissueLSArray", linear, count, ROUNDS),
+        ("linear", "deconvolution", inner, count, ROUNDS),
         ("non-linear", "ordinary", non_linear(False), few, 1),
         ("non-linear", "best", non_linear(True), few, 1),
     )

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from igdd.flags import FLAGS
-from igdd.report import balance, figures, kinetics, listings, methods, response, wording
+from igdd.report import (
+    balance,
+    figures,
+    heterogeneity,
+    kinetics,
+    listings,
+    methods,
+    response,
+    wording,
+)
 from igdd.report.answers import QUESTIONS, Answer, answers, finding_sentence
 from igdd.report.chart import Chart
 from igdd.report.listings import Table
@@ -120,6 +129,7 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
         blocks.append(kinetics.lassen(view))
     if question == "Q3":
         blocks.append(figures.waterfall(view))
+        blocks.extend(heterogeneity.blocks(view))
     if question == "Q5":
         blocks.extend(response.blocks(view))
     blocks.append(balance.forest(view, question))

@@ -114,7 +114,7 @@ def time_activity(view: Overview) -> Chart | None:
     """Curves over time per region: thin lines are subjects, thick lines the means of the arms."""
     rows = with_lesions_pooled(view.of(view.level)) if view.level else view.rows.iloc[:0]
     rows = rows[np.isfinite(rows["time"])]
-    if rows["time"].nunique() < 2:
+    if not len(rows) or rows.groupby("subject")["time"].nunique().max() < 2:
         return None
     total = rows["region"].nunique()
     shown = _curve_regions(rows)

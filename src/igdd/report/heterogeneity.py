@@ -77,8 +77,8 @@ def _series(view: Overview, pattern: re.Pattern[str], start: str = "") -> pd.Dat
     rows = rows.assign(across=across, lesion=rows["subject"] + " · " + rows["region"])
     shown = sorted(set(rows["lesion"]), key=natural)[:MOST_LESIONS]
     rows = rows[rows["lesion"].isin(shown)].drop_duplicates(["lesion", "across"], keep="last")
-    found: pd.DataFrame = rows[["lesion", "group", "across", "value", "low"]]
-    return found
+    series: pd.DataFrame = rows[["lesion", "group", "across", "value", "low"]]
+    return series
 
 
 def _cut(table: pd.DataFrame) -> str:

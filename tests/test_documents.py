@@ -33,7 +33,8 @@ def test_the_examples_of_contributing_run(tmp_path):
     sources = [name for name, _ in blocks if name.startswith("src")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-v", "--doctest-modules",
-         "-p", "no:cacheprovider", "tests", *sources],
+         "-p", "no:cacheprovider", "-k", "hot_share or washout or attenuation or box_text",
+         "tests", *sources],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
         capture_output=True,

@@ -39,8 +39,8 @@ def convolve(
     The tissue sees at t what the input had at t - delay.
 
     >>> knots = np.array([0.0, 100.0])
-    >>> frames = np.array([10.0]), np.array([10.0 + 1e-3]), "exact"
-    >>> found = convolve(knots, np.ones(2), frames, np.array([0.0, 0.1]))
+    >>> at_ten = np.array([9.0]), np.array([11.0]), "instant"
+    >>> found = convolve(knots, np.ones(2), at_ten, np.array([0.0, 0.1]))
     >>> found.round(3).tolist()  # t, and (1 - exp(-0.1 t)) / 0.1
     [[10.0], [6.321]]
     """

@@ -9,19 +9,22 @@ University of Denmark.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from igdd.errors import InputError
 from igdd.kernels import judge
+from igdd.kernels.curve_slopes import (
+    Point,
+    Predict,
+    Problem,
+    information_at,
+    sum_of_squares,
+    weighted,
+)
 from igdd.kernels.linear import weights
 
-# The square root of the rounding balances rounding and curvature in one-sided differences, which
-# lead near the minimum; its cube root in central ones, which find it and its curvature.
-ONE_SIDED = float(np.sqrt(np.finfo(float).eps))
-CENTRAL = float(np.cbrt(np.finfo(float).eps))
 ITERATIONS = 200
 # With several starts: every one gets a few steps, then the best of each curve go on to the end.
 SCOUTING = 6
@@ -48,8 +51,6 @@ STALLED = 1e-8
 # Numbers held at once for the derivatives of a batch.
 BATCH = 4_000_000
 
-Predict = Callable[[np.ndarray], np.ndarray]
-
 
 class Fitted(NamedTuple):
     """Fitted parameters of n curves, ready to become an `igdd.kinetics.Solution`.
@@ -64,30 +65,6 @@ class Fitted(NamedTuple):
     covariance: np.ndarray
     status: np.ndarray
     predicted: np.ndarray
-
-
-class _Problem(NamedTuple):
-    """What all curves share."""
-
-    predict: Predict
-    jacobian: Predict | None
-    low: np.ndarray
-    high: np.ndarray
-    free: np.ndarray
-    floor: np.ndarray
-
-
-class _Point(NamedTuple):
-    """Where curves are: parameters (m, p), weighted prediction there, weighted curves, weights."""
-
-    parameters: np.ndarray
-    reached: np.ndarray
-    target: np.ndarray
-    weight: np.ndarray
-
-    def of(self, rows: np.ndarray) -> _Point:
-        """Some of the curves."""
-        return _Point(*(one[rows] for one in self))
 
 
 class _Local(NamedTuple):
@@ -130,7 +107,7 @@ def fit_curves(
     if not (low <= high).all():
         raise InputError(f"bounds {bounds.tolist()}; expected the lower one first")
     free = np.ones(len(bounds), dtype=bool) if free is None else np.asarray(free, dtype=bool)
-    problem = _Problem(predict, jacobian, low, high, free, _floor(starts, bounds))
+    problem = Problem(predict, jacobian, low, high, free, _floor(starts, bounds))
     target = np.where(weight > 0, values, 0.0) * weight
     fit = np.isfinite(target).all(axis=1) & (target != 0).any(axis=1)
     fit &= (weight > 0).sum(axis=1) >= free.sum()
@@ -170,7 +147,7 @@ def _batches(rows: np.ndarray, each: int) -> list[np.ndarray]:
 
 
 def _best(
-    problem: _Problem, target: np.ndarray, weight: np.ndarray, starts: np.ndarray
+    problem: Problem, target: np.ndarray, weight: np.ndarray, starts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Best parameters (n, p) over all starts (n, s, p), and whether they have settled."""
     curves, several, size = starts.shape
@@ -193,13 +170,13 @@ def _best(
 
 
 def _descend(
-    problem: _Problem, target: np.ndarray, weight: np.ndarray, starts: np.ndarray, most: int
+    problem: Problem, target: np.ndarray, weight: np.ndarray, starts: np.ndarray, most: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Parameters, sums of squares and whether settled, from one start (m, p) for each row."""
     found = np.clip(starts, problem.low, problem.high)
-    reached = _predicted(problem, found, weight)
-    squares = _squares(reached, target)
-    state = _Point(found, reached, target, weight)
+    reached = weighted(problem, found, weight)
+    squares = sum_of_squares(reached, target)
+    state = Point(found, reached, target, weight)
     settled, fine = np.zeros((2, len(found)), dtype=bool)
     whole = np.sum(target**2, axis=1)
     damping, growth = np.full(len(found), 1e-3), np.full(len(found), 2.0)
@@ -210,7 +187,7 @@ def _descend(
     for _ in range(most):
         for central in (False, True):
             if (rows := stale[fine[stale] == central]).size:
-                information[rows], gradient[rows] = _local(problem, state.of(rows), central)
+                information[rows], gradient[rows] = information_at(problem, state.of(rows), central)
         here = _Local(squares[active], information[active], gradient[active])
         last, gain = _step(problem, found[active], here, np.full(active.size, RIDGE))
         least = SETTLED * here.squares + EXACT * whole[active]
@@ -234,8 +211,8 @@ def _descend(
             trial[doubt] = _search(problem, state.of(rows), information[rows], ends)
             expected[doubt] = gain[doubt]
         fine[active[near]] = True
-        curve = _predicted(problem, trial, weight[active])
-        reduced = _squares(curve, target[active])
+        curve = weighted(problem, trial, weight[active])
+        reduced = sum_of_squares(curve, target[active])
         gained = here.squares - reduced
         _adapt(damping, growth, active, (gained, expected))
         better = (gained > 0) | (doubt & (gained >= -rounding))
@@ -249,7 +226,7 @@ def _descend(
 
 
 def _search(
-    problem: _Problem, point: _Point, information: np.ndarray, ends: tuple[np.ndarray, np.ndarray]
+    problem: Problem, point: Point, information: np.ndarray, ends: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """The best (m, p) of the undamped step's end and some points either way along the direction in
     which the curves change least, which finds the way down from a saddle; among equals, to within
@@ -263,7 +240,10 @@ def _search(
     open_ = np.where(idle, 0.0, np.linalg.eigh(matrix)[1][:, :, 0] / scale)
     size = np.maximum(np.abs(point.parameters), problem.floor)
     open_ /= np.maximum(np.max(np.abs(open_) / size, axis=1), np.finfo(float).tiny)[:, None]
-    best, least = last, _squares(_predicted(problem, last, point.weight), point.target)
+    best, least = (
+        last,
+        sum_of_squares(weighted(problem, last, point.weight), point.target),
+    )
     for way in (open_, -open_):
         bound = np.where(way < 0, problem.low, problem.high)
         room = np.full(way.shape, np.inf)
@@ -274,7 +254,7 @@ def _search(
             far = np.minimum(share, first)
             trial = point.parameters + np.where(far < np.inf, far, 0.0) * way
             trial = np.where(room <= np.where(far < np.inf, far, -1.0), bound, trial)
-            squares = _squares(_predicted(problem, trial, point.weight), point.target)
+            squares = sum_of_squares(weighted(problem, trial, point.weight), point.target)
             squares -= rounding if share == np.inf else 0.0
             best = np.where((squares < least)[:, None], trial, best)
             least = np.minimum(squares, least)
@@ -296,67 +276,7 @@ def _adapt(
     growth[rows] = np.where(gain > 0, 2.0, np.minimum(2 * growth[rows], 1e6))
 
 
-def _predicted(problem: _Problem, parameters: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted prediction (m, t), 0 in frames that are not used."""
-    with np.errstate(all="ignore"):
-        return np.asarray(np.where(weight > 0, problem.predict(parameters), 0.0) * weight)
-
-
-def _squares(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Sum of weighted squares (m,); infinite where the model has no value."""
-    with np.errstate(all="ignore"):
-        squares = np.sum((target - predicted) ** 2, axis=1)
-    return np.where(np.isfinite(squares), squares, np.inf)
-
-
-def _local(problem: _Problem, point: _Point, central: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Information and gradient at a point."""
-    weight = point.weight[..., None]
-    with np.errstate(all="ignore"):
-        if problem.jacobian is not None:
-            slopes = np.where(weight > 0, problem.jacobian(point.parameters), 0.0)
-            slopes = np.where(problem.free, slopes, 0.0) * weight
-        else:
-            slopes = _differences(problem, point, central)
-    slopes[~np.isfinite(slopes)] = 0.0
-    information = np.swapaxes(slopes, 1, 2) @ slopes
-    gradient = np.einsum("mtp,mt->mp", slopes, point.target - point.reached)
-    return information, gradient
-
-
-def _differences(problem: _Problem, point: _Point, central: bool) -> np.ndarray:
-    """Weighted derivatives (m, t, p) from points inside the bounds.
-
-    One-sided, or the slope of the parabola through three points: here and one on each side, or two
-    on the same side next to a bound, where that is as exact.
-    """
-    slopes = np.zeros((*point.reached.shape, len(problem.free)))
-    share = CENTRAL if central else ONE_SIDED
-    for j in np.flatnonzero(problem.free & (problem.low < problem.high)).tolist():
-        low, high, here = problem.low[j], problem.high[j], point.parameters[:, j]
-        width = share * np.maximum(np.abs(here), problem.floor[j])
-        width = np.minimum(width, (high - low) / 4)
-        above, below = here + width > high, here - width < low
-        slope, near = _secant(problem, point, j, np.where(above, -width, width))
-        if central:
-            other = np.where(above, -2 * width, np.where(below, 2 * width, -width))
-            second, far = _secant(problem, point, j, other)
-            slope = (slope * far - second * near) / (far - near)
-        slopes[:, :, j] = slope
-    return slopes
-
-
-def _secant(
-    problem: _Problem, point: _Point, column: int, step: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Slope (m, t) over a step of one parameter, and that step (m, 1) as the rounding leaves it."""
-    moved = point.parameters.copy()
-    moved[:, column] += step
-    taken = (moved - point.parameters)[:, [column]]
-    return (_predicted(problem, moved, point.weight) - point.reached) / taken, taken
-
-
-def _blocked(problem: _Problem, parameters: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+def _blocked(problem: Problem, parameters: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Parameters (m, p) that are held, or at a bound with the descent pointing out of it."""
     out_low = (parameters <= problem.low) & (gradient <= 0)
     out_high = (parameters >= problem.high) & (gradient >= 0)
@@ -364,7 +284,7 @@ def _blocked(problem: _Problem, parameters: np.ndarray, gradient: np.ndarray) ->
 
 
 def _step(
-    problem: _Problem, parameters: np.ndarray, local: _Local, damping: np.ndarray
+    problem: Problem, parameters: np.ndarray, local: _Local, damping: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where the damped step leads, inside the bounds, and the gain (m,) expected of it.
 
@@ -403,7 +323,7 @@ def _step(
 
 
 def _described(
-    problem: _Problem,
+    problem: Problem,
     found: np.ndarray,
     settled: np.ndarray,
     data: tuple[np.ndarray, np.ndarray],
@@ -417,10 +337,10 @@ def _described(
     predicted = np.full(target.shape, np.nan)
     status = np.full(curves, judge.NOT_FITTED)
     for rows in _batches(fitted, target.shape[1] * size):
-        reached = _predicted(problem, found[rows], weight[rows])
-        squares = _squares(reached, target[rows])
-        point = _Point(found[rows], reached, target[rows], weight[rows])
-        information, _ = _local(problem, point, central=True)
+        reached = weighted(problem, found[rows], weight[rows])
+        squares = sum_of_squares(reached, target[rows])
+        point = Point(found[rows], reached, target[rows], weight[rows])
+        information, _ = information_at(problem, point, central=True)
         at_bound = problem.free & ((found[rows] <= problem.low) | (found[rows] >= problem.high))
         idle = ~problem.free | at_bound
         covariance[rows], conditions = _covariance(information, idle)

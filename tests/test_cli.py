@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from igdd.cli import _plain
+from igdd.cli_app import plain
 
 
 def igdd(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
@@ -165,6 +165,6 @@ def test_an_interrupted_command_says_that_it_goes_on_and_exits_1(tmp_path):
 
 
 def test_json_holds_no_number_that_json_does_not_know():
-    assert _plain({"low": 0.1, "high": float("inf"), "sd": float("nan")}) == {
+    assert plain({"low": 0.1, "high": float("inf"), "sd": float("nan")}) == {
         "low": 0.1, "high": None, "sd": None,
     }  # fmt: skip

@@ -35,7 +35,7 @@ import numpy as np
 from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
-from igdd.io import bounded, sidecar, tables
+from igdd.io import sidecar, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,15 +67,7 @@ def sniff(path: Path) -> bool:
     path = Path(path)
     if not tables.is_table(path):
         return False
-    try:
-        if path.suffix.lower() in tables.WORKBOOKS:
-            header = [str(name) for name in tables.read_table(path).columns]
-        else:
-            line = bounded.read_head(path, 8192).decode("utf-8-sig", "replace").split("\n")[0]
-            header = re.split("[\t,;]", line)
-    except InputError:
-        return False
-    names = {_name_and_unit(cell.strip().strip('"'))[0] for cell in header}
+    names = {_name_and_unit(cell)[0] for cell in tables.header_cells(path)}
     return {"kind", "organ"} <= names and bool(names & {*COUNTS})
 
 

@@ -16,7 +16,6 @@ One row per lesion, in CSV, TSV or xlsx; headers in any order and case, lengths 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ import numpy as np
 
 from igdd.declare import Reader
 from igdd.errors import InputError
-from igdd.io import bounded, tables
+from igdd.io import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,15 +48,7 @@ def sniff(path: Path) -> bool:
     path = Path(path)
     if not tables.is_table(path):
         return False
-    try:
-        if path.suffix.lower() in tables.WORKBOOKS:
-            header = [str(name) for name in tables.read_table(path).columns]
-        else:
-            line = bounded.read_head(path, 8192).decode("utf-8-sig", "replace").split("\n")[0]
-            header = re.split("[\t,;]", line)
-    except InputError:
-        return False
-    names = {cell.strip().strip('"').lower() for cell in header}
+    names = {cell.lower() for cell in tables.header_cells(path)}
     return {"subject", "lesion"} <= names and bool(names & {"status", *QUANTITIES})
 
 

@@ -111,6 +111,17 @@ def is_table(path: Path) -> bool:
     return Path(path).suffix.lower() in (*SEPARATORS, *WORKBOOKS)
 
 
+def header_cells(path: Path) -> list[str]:
+    """Texts of the first line of a table, cheaply; none where it cannot be read."""
+    try:
+        if path.suffix.lower() in WORKBOOKS:
+            return [str(name) for name in read_table(path).columns]
+        line = bounded.read_head(path, 8192).decode("utf-8-sig", "replace").split("\n")[0]
+    except InputError:
+        return []
+    return [cell.strip().strip('"') for cell in re.split("[\t,;]", line)]
+
+
 def _number(cell: str) -> float | None:
     if not _NUMBER.fullmatch(cell):
         return None

@@ -18,7 +18,7 @@ import numpy as np
 from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
-from igdd.io import bounded, sidecar, tables
+from igdd.io import sidecar, tables
 from igdd.types import Curves, Frames, Zero
 
 STARTS = ("frame_start", "start", "starttime", "start_time")
@@ -49,11 +49,7 @@ def sniff(path: Path) -> bool:
         return True
     if path.suffix.lower() not in tables.SEPARATORS:
         return False
-    try:
-        line = bounded.read_head(path, 8192).decode("utf-8-sig", "replace").split("\n")[0]
-    except InputError:
-        return False
-    names = {_plain(cell) for cell in re.split("[\t,;]", line)}
+    names = {_plain(cell) for cell in tables.header_cells(path)}
     return bool(names & {*STARTS}) and bool(names & {*ENDS, *DURATIONS}) and len(names) > 2
 
 

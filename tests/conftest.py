@@ -36,6 +36,32 @@ def phantom_session():
 
 
 @pytest.fixture(scope="session")
+def phantom_course(phantom_session):
+    """The phantom's uptake as it fades with 20 h half-life over four sessions."""
+    import pandas as pd
+
+    from igdd import catalog
+    from igdd.results import Course
+    from igdd.stages.measure import measure
+
+    first = measure(phantom_session, [(catalog.find("metrics", "uptake"), {})])
+    fading = first["metric"] != "volume"
+    parts = []
+    for hours in (24, 48, 72, 120):
+        part = first.assign(session=f"{hours}h", time=hours * 3600.0)
+        columns = ["value", "sd", "sd_shared", "low", "high"]
+        part.loc[fading, columns] *= 0.5 ** ((hours - 24) / 20)
+        parts.append(part)
+    curves = phantom_session.curves
+    return Course(
+        subject=phantom_session.subject,
+        agent=phantom_session.agent,
+        kinds=dict(zip(curves.names, curves.kinds, strict=True)),
+        measurements=pd.concat(parts, ignore_index=True),
+    )
+
+
+@pytest.fixture(scope="session")
 def turned_session():
     """The same phantom with its regions in another order."""
     return _phantom(("liver", "lesion_1", "blood"))

@@ -11,14 +11,15 @@ import pytest
 from igdd import catalog
 from igdd.declare import REQUIRED, Model, summary
 from igdd.document import options_model
-from igdd.results import KEY
+from igdd.results import COURSE, KEY, Value
 from igdd.stages.fit import as_json, fit
-from igdd.stages.measure import measure
+from igdd.stages.measure import measure, table_of
 from igdd.stages.protocol import held_values, si_factor
 from igdd.types import Curves, Session
 
 EVERY = [(kind, name) for kind in catalog.PLACES for name in catalog.declarations(kind)]
-METRICS = list(catalog.declarations("metrics"))
+METRICS = [name for name, one in catalog.declarations("metrics").items() if one.level != "subject"]
+COURSES = [name for name, one in catalog.declarations("metrics").items() if one.level == "subject"]
 MODELS = list(catalog.declarations("models"))
 DRIVEN = [name for name in MODELS if catalog.find("models", name).needs]
 OPEN = [name for name in MODELS if not catalog.find("models", name).closed]
@@ -27,6 +28,7 @@ OPEN = [name for name in MODELS if not catalog.find("models", name).closed]
 def sensible_options(declaration, session: Session) -> dict:
     """Values for the options that have no default: a region of the session, or a plain number."""
     made = {"region": session.curves.names[0], "text": "a", "texts": ("a", "b"), "flag": True}
+    made["metric"] = "percent_id"
     return {
         option.name: (option.choices[0] if option.choices else made.get(option.unit, 1.0))
         for option in declaration.options
@@ -39,7 +41,7 @@ def test_every_declaration_says_what_it_is(kind, name):
     assert len(summary(catalog.find(kind, name))) > 10
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [*METRICS, *COURSES])
 def test_every_metric_is_a_table_of_the_study(name):
     schema = options_model(catalog.find("metrics", name), "metric").model_json_schema()
     assert schema["additionalProperties"] is False
@@ -76,6 +78,22 @@ def test_the_same_call_gives_the_same_rows(name, phantom_session):
     options = sensible_options(metric, phantom_session)
     first, second = (measure(phantom_session, [(metric, options)]) for _ in range(2))
     assert first.equals(second)
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_every_metric_of_a_subject_follows_the_phantom(name, phantom_session, phantom_course):
+    metric = catalog.find("metrics", name)
+    options = {**metric.defaults, **sensible_options(metric, phantom_session)}
+    found = [
+        one.row("01", COURSE, "plain")
+        for one in metric.function(phantom_course, **options)
+        if isinstance(one, Value)
+    ]
+    table = table_of(found)
+    assert len(table)
+    assert set(table["metric"]) <= {given.format(**options) for given, _ in metric.gives}
+    again = [one for one in metric.function(phantom_course, **options) if isinstance(one, Value)]
+    assert table.equals(table_of([one.row("01", COURSE, "plain") for one in again]))
 
 
 # Values in display units of parameters that declare no start.

@@ -25,7 +25,8 @@ class Option:
     """An option of a metric, comparison or model, as the study file spells it.
 
     unit     UCUM unit that the text must convert to ("37 MBq" -> Bq); "1" a plain number;
-             "text", "flag", "texts", "region", "of image" name the kinds that are no quantity
+             "text", "metric", "flag", "texts", "region", "of image" name the kinds that are
+             no quantity
     default  REQUIRED when the user must say it; None when absence has a meaning of its own
     """
 
@@ -140,14 +141,16 @@ class Metric:
     level "voxels":   function(values, weights, **options) -> number or Estimate, of one region in
                       one frame; `measure` finds its uncertainty by seeded noise replicates
     level "session":  function(session, **options) -> iterable of Value
-    gives             the metrics it writes into the table, name and unit (for level "session");
-                      an option's value stands in braces: "ratio_to_{reference}"
+    level "subject":  function(course, **options) -> iterable of Value or FittedCurves, of one
+                      subject over all sessions (`igdd.results.Course`)
+    gives             the metrics it writes into the table, name and unit (except for level
+                      "voxels"); an option's value stands in braces: "ratio_to_{reference}"
     question          Q1 to Q7, the section of the report
     """
 
     name: str
     function: Callable[..., Any]
-    level: Literal["voxels", "session"]
+    level: Literal["voxels", "session", "subject"]
     unit: str = "1"
     options: tuple[Option, ...] = ()
     gives: tuple[tuple[str, str], ...] = ()

@@ -33,6 +33,7 @@ _OPTION_TYPES: dict[str, Any] = {
     "1": float,
     "integer": int,
     "text": str,
+    "metric": str,
     "texts": tuple[str, ...],
     "arms": tuple[str, ...],
     "flag": bool,

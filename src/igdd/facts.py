@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from igdd import decay
 from igdd.uncertainty import Estimate
 
 
@@ -23,6 +24,13 @@ class Agent:
     nuclide: str = ""
     label_on: str = "label"
     half_life: float = np.nan
+
+    @property
+    def label_half_life(self) -> float:
+        """Half-life of the label in s: as the study states it, else the nuclide's; NaN if none."""
+        if np.isfinite(self.half_life) or not self.nuclide:
+            return self.half_life
+        return decay.nuclide(self.nuclide).half_life
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,8 @@ FLAGS: dict[str, str] = {
     "branching_unknown": "Nobody said whether the positron branching ratio was applied.",
     "calibration_sd_unknown": "No uncertainty of the scanner's calibration was declared; it is not "
     "in the interval.",
+    "carrier_type_only": "The prior knows of a carrier only whether it is organic, inorganic or "
+    "hybrid: it was compared with its whole type.",
     "concentration_missing": "A sample without a concentration was left out.",
     "contour_gap": "The region's outlines skip planes; nothing was filled in between them.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
@@ -38,6 +40,8 @@ FLAGS: dict[str, str] = {
     "was taken.",
     "dose_differs": "The file's dose and the study's net activity differ by more than 10 %; the "
     "study's was used.",
+    "dose_equivalent": "Mass of drug in the tissue as if all that carries the label still held "
+    "its drug, which nobody showed.",
     "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq: some scanners write so.",
     "dose_sd_unknown": "No uncertainty of the administered activity was given; it is not in the "
     "interval.",
@@ -54,6 +58,8 @@ FLAGS: dict[str, str] = {
     "concentration.",
     "feature_undefined": "The region leaves this feature undefined (too few voxels or levels, a "
     "quotient by zero) or is too large for it; NaN.",
+    "few_comparable_studies": "Fewer than ten studies of the prior are like this one, or too few "
+    "to regress: its place among its kind is uncertain.",
     "few_independent_samples": "The region's grain leaves fewer than ten independent samples, "
     "or their number is unknown: intervals are wide, or have no bounds.",
     "few_voxels": "Fewer than 64 voxels: texture then says little but how large the region is.",
@@ -74,6 +80,8 @@ FLAGS: dict[str, str] = {
     "interior to measure; NaN.",
     "interval_unbounded": "The reference arm's mean cannot be told from zero: the ratio's interval "
     "has no bounds.",
+    "little_activity_left": "Less than 1 % of the label's activity is left at this time: counting "
+    "statistics and background rule the value.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
     "mass_sd_unknown": "No uncertainty of the weighed mass was given; it is not in the interval.",
     "nan_voxels": "The region holds voxels without a value; they were left out.",
@@ -96,6 +104,8 @@ FLAGS: dict[str, str] = {
     "nothing_measured": "No concentration is above zero and above the limit.",
     "nuclide_code_differs": "The radionuclide code contradicts its meaning or half-life; the "
     "half-life decides.",
+    "outside_prior": "Size or tumour weight lies beyond those of the prior: its place is "
+    "extrapolated.",
     "overlap_counted_once": "Regions overlap: the ledger counts the shared part once, in the "
     "smaller region.",
     "partly_outside": "Part of the region lies outside the image.",
@@ -118,8 +128,8 @@ FLAGS: dict[str, str] = {
     "resampled": "The region was drawn on another grid and brought to the image's by overlap.",
     "residual_runs": "The residuals keep one sign for long runs: the model does not follow the "
     "curve.",
-    "resolution_unmatched": "The point spread of one or both images was not given: they were "
-    "compared at resolutions that may differ.",
+    "resolution_unmatched": "Images or lesions were compared at resolutions that differ or are not "
+    "known: a blurrier one looks more even.",
     "response_not_confirmed": "The days of the scans are not known: responses count without "
     "confirmation.",
     "response_not_evaluable": "What was measured does not decide the response; the trace says why.",
@@ -135,6 +145,8 @@ FLAGS: dict[str, str] = {
     "volume may be absent.",
     "small_region": "The region is smaller than the point spread; its corrected value is unsure.",
     "spacing_irregular": "Slice spacing varies by less than 1 %; the mean was used.",
+    "species_assumed": "Nobody stated the species: a mouse was taken, for the prior holds no "
+    "other.",
     "standard_sd_unknown": "A single standard of unknown uncertainty: how well it was made is not "
     "in the interval.",
     "suv_reference_override": "The study's value replaced the header's.",
@@ -144,8 +156,13 @@ FLAGS: dict[str, str] = {
     "terminal_points_few": "Fewer than three concentrations after the peak: there is no terminal "
     "phase to fit.",
     "terminal_span_short": "The terminal regression spans less than two half-lives.",
+    "tumour_weight_unknown": "The tumour's weight is not known (no weight and no density was "
+    "stated): the percentile is not adjusted for it.",
     "unaccounted": "The mass balance does not close within its uncertainty.",
+    "value_sd_unknown": "No standard deviation of the value was given; it is not in the interval.",
     "weight_in_grams": "The weight is above 1000 and was read as grams.",
+    "window_not_stated": "Nobody stated until when the figure was followed: each study of the "
+    "prior stands in its own window.",
 }
 
 # Flags that tell of a rule rather than of a doubt: in the table, but not beside a headline.

@@ -26,7 +26,7 @@ from igdd.io.bounded import writable
 from igdd.provenance import code, hashes, sha256_text, versions
 from igdd.results import Results
 from igdd.stages.methods import together
-from igdd.stages.plan import SessionPlan, plan
+from igdd.stages.plan import SessionPlan, agent_of, plan
 from igdd.study import Study, canonical, load_study
 
 if TYPE_CHECKING:
@@ -137,18 +137,22 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
     from igdd.io import stored
     from igdd.results import COLUMNS, KEY
     from igdd.stages.compare import compare
+    from igdd.stages.course import faded, follow
 
     sessions = [stored.load(folder / "sessions" / one.folder) for one in plans]
     table = pd.concat([one.measurements for one in sessions], ignore_index=True)[list(COLUMNS)]
-    table = table.sort_values(list(KEY), kind="stable", ignore_index=True)
     kinds = {name: kind for one in sessions for name, kind in one.kinds.items()}
+    followed, curves = follow(table, kinds, study.document)
+    if len(followed):
+        table = pd.concat([table, followed], ignore_index=True)
+    table = table.sort_values(list(KEY), kind="stable", ignore_index=True)
     inputs = dict(sorted(item for one in sessions for item in one.inputs.items()))
     return Results(
         study=study.raw,
         measurements=table,
         findings=compare(table, kinds, study.document.compare),
         panels=tuple(panel for one in sessions for panel in one.panels),
-        fits=tuple(fit for one in sessions for fit in one.fits),
+        fits=(*(fit for one in sessions for fit in one.fits), *curves),
         methods=together(
             [
                 (f"{one.subject.id} ({one.name})", made.methods)
@@ -161,7 +165,7 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
             "inputs": inputs,
             "versions": versions(),
             "kinds": dict(sorted(kinds.items())),
-            "warnings": _warnings(study, kinds),
+            "warnings": [*_warnings(study, kinds), *faded(table, agent_of(study.document))],
         },
     )
 
@@ -293,9 +297,13 @@ def _logged(folder: Path) -> Iterator[None]:
 
 def summary(results: Results) -> Mapping[str, Any]:
     """What a run found, in numbers for the command line."""
+    from igdd.results import COURSE
+
+    visits = results.measurements[["subject", "session"]]
+    visits = visits[visits["session"] != COURSE]
     flagged = results.measurements["flags"].astype(bool)
     return {
-        "sessions": int(results.measurements[["subject", "session"]].drop_duplicates().shape[0]),
+        "sessions": int(visits.drop_duplicates().shape[0]),
         "measurements": len(results.measurements),
         "flagged": int(flagged.sum()),
         "findings": [str(text) for text in results.findings["sentence"]],
@@ -307,14 +315,19 @@ def rewrite(folder: Path) -> Path:
     """Write the report of a finished run again from its folder; the path of the HTML."""
     import pandas as pd
 
+    from igdd.document import document_model
     from igdd.io import stored
     from igdd.report import write_report
+    from igdd.results import COURSE
+    from igdd.stages.course import follow
 
     try:
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         table = pd.read_parquet(folder / "measurements.parquet")
         findings = pd.read_csv(folder / "findings.csv", keep_default_na=True)
-        visits = table[["subject", "session"]].drop_duplicates().sort_values(["subject", "session"])
+        measured = table[table["session"] != COURSE]
+        visits = measured[["subject", "session"]].drop_duplicates()
+        visits = visits.sort_values(["subject", "session"])
         sessions = [
             stored.load(folder / "sessions" / f"{subject}_{name}")
             for subject, name in visits.itertuples(index=False)
@@ -324,12 +337,14 @@ def rewrite(folder: Path) -> Path:
             f"{folder}: not the results of a finished run ({error}); expected provenance.json, "
             "measurements.parquet, findings.csv and sessions; run the study again"
         ) from error
+    document = document_model().model_validate(provenance["study"])
+    _, curves = follow(measured, provenance["kinds"], document)
     results = Results(
         study=provenance["study"],
         measurements=table,
         findings=findings,
         panels=tuple(panel for one in sessions for panel in one.panels),
-        fits=tuple(fit for one in sessions for fit in one.fits),
+        fits=(*(fit for one in sessions for fit in one.fits), *curves),
         methods=together(
             [
                 (f"{subject} ({name})", made.methods)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from igdd.errors import InputError
+from igdd.errors import InputError, StudyError
+from igdd.facts import Agent, Subject
 from igdd.flags import FLAGS, join
 from igdd.types import freeze
 from igdd.uncertainty import NORMAL_95, Estimate
@@ -16,6 +18,8 @@ from igdd.uncertainty import NORMAL_95, Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
+# Where rows stand that follow a subject over all sessions.
+COURSE = "course"
 # The one tidy table and the columns that make a row unique.
 KEY = ("subject", "session", "time", "analyte", "region", "metric")
 COLUMNS = (
@@ -64,6 +68,99 @@ class Value:
             "sd_shared": self.estimate.sd_shared, "low": low, "high": high, "unit": self.unit,
             "flags": join(self.flags), "method": self.method,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Track:
+    """One metric of one region over all sessions of a subject, in order of time.
+
+    time               (n,) s after administration, ascending
+    value, sd          (n,) in `unit`; sd is NaN where it is not known
+    sd_shared          (n,) the part of sd that moves all sessions together: dose, calibration
+    sessions, flags    one for each point
+    """
+
+    region: str
+    metric: str
+    analyte: str
+    unit: str
+    sessions: tuple[str, ...]
+    time: np.ndarray
+    value: np.ndarray
+    sd: np.ndarray
+    sd_shared: np.ndarray
+    flags: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Course:
+    """One subject over all sessions: what metrics of level "subject" see.
+
+    kinds         region -> kind
+    measurements  the subject's rows of the tidy table
+    """
+
+    subject: Subject
+    agent: Agent
+    kinds: Mapping[str, str]
+    measurements: pd.DataFrame
+
+    def tracks(self, metric: str, regions: Mapping[str, Any] | None = None) -> tuple[Track, ...]:
+        """Every region's track of a metric, one for each analyte; sorted by region.
+
+        regions  "kind" and patterns of "name", as the study selects them, or None for all
+
+        A metric that the study does not ask for, or values at unknown times, raise StudyError.
+        """
+        table = self.measurements
+        rows = table[table["metric"] == metric]
+        if not len(rows):
+            raise StudyError(
+                f"subject {self.subject.id}: no session gives {metric!r}; expected it in the table "
+                f"({', '.join(sorted(set(table['metric'])))}); ask for the metric that gives it "
+                "with a [[measure]] of its own, and state what it needs, such as the dose"
+            )
+        wanted = regions or {}
+        if wanted.get("kind") is not None:
+            rows = rows[rows["region"].map(self.kinds) == wanted["kind"]]
+        if wanted.get("name") is not None:
+            fits = [
+                any(fnmatchcase(one, name) for name in wanted["name"]) for one in rows["region"]
+            ]
+            rows = rows[np.array(fits, dtype=bool)]
+        if not np.isfinite(rows["time"].to_numpy(dtype=float)).all():
+            raise StudyError(
+                f"subject {self.subject.id}: {metric!r} stands at an unknown time after "
+                "administration; expected known times; give subject.given.at"
+            )
+        ordered = rows.sort_values(["region", "analyte", "time"], kind="stable")
+        return tuple(_track(part) for _, part in ordered.groupby(["region", "analyte"], sort=True))
+
+
+def _track(rows: pd.DataFrame) -> Track:
+    """The track in rows of one region, metric and analyte, which are in order of time."""
+    first = rows.iloc[0]
+    units = sorted(set(rows["unit"]))
+    if len(units) > 1:
+        raise StudyError(
+            f"subject {first['subject']}: {first['metric']} of {first['region']} stands in "
+            f"{' and '.join(units)}; expected one unit in all sessions"
+        )
+    columns = {
+        name: rows[name].to_numpy(dtype=float) for name in ("time", "value", "sd", "sd_shared")
+    }
+    return Track(
+        region=first["region"],
+        metric=first["metric"],
+        analyte=first["analyte"],
+        unit=units[0],
+        sessions=tuple(rows["session"]),
+        flags=tuple(tuple(text.split(";")) if text else () for text in rows["flags"]),
+        **columns,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from igdd.results import COURSE
+
 LESIONS = "lesions"
 
 
@@ -53,6 +55,8 @@ def _p(value: float) -> str:
 
 def _when(session: str) -> str:
     """The session's name in words: "24h" reads "At 24 h"."""
+    if session == COURSE:
+        return "Over all sessions"
     nominal = re.fullmatch(r"(\d+(?:\.\d+)?)[ _-]?(s|min|h|d)", session)
     return f"At {nominal[1]} {nominal[2]}" if nominal else f"In session {session}"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from igdd.report import wording
-from igdd.results import FINDINGS, Results
+from igdd.results import COURSE, FINDINGS, Results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,9 @@ ALL = "all subjects"
 class Overview:
     """Results as the report reads them.
 
-    rows      the tidy table without excluded rows, with the columns `kind` and `group` added;
+    rows      the sessions' rows without excluded ones, with the columns `kind` and `group` added;
               `group` is the arm, or "all subjects" where no arm is declared
+    followed  likewise, the rows that follow a subject over all sessions
     sessions  in the order of their median time
     groups    in alphabetical order
     focus     the session that headlines speak of: that of the findings if they have but one,
@@ -49,6 +50,7 @@ class Overview:
 
     results: Results
     rows: pd.DataFrame
+    followed: pd.DataFrame
     sessions: tuple[str, ...]
     groups: tuple[str, ...]
     focus: str
@@ -105,6 +107,8 @@ def overview(results: Results) -> Overview:
         **{name: rows[name].astype(str) for name in ("subject", "session", "region", "metric")},
         **{name: rows[name].astype(float) for name in ("time", "value", "low", "high")},
     )
+    over_all = rows["session"] == COURSE
+    followed, rows = rows[over_all], rows[~over_all]
     sessions = _ordered_sessions(rows)
     fitted = {f"{fit.model}_{name}" for fit in results.fits for name in fit.parameters}
     level = _level(rows[~rows["metric"].isin(list(fitted))])
@@ -112,6 +116,7 @@ def overview(results: Results) -> Overview:
     return Overview(
         results=results,
         rows=rows,
+        followed=followed,
         sessions=sessions,
         groups=tuple(sorted(rows["group"].unique())),
         focus=_focus(results, rows, sessions, level),

@@ -37,8 +37,6 @@ def measure(
 
     `fitted` are parameters of models, which stand beside the metrics.
     """
-    import pandas as pd
-
     subject = session.subject
     rows = []
     for metric, options in requests:
@@ -47,6 +45,13 @@ def measure(
     for value in fitted:
         value = replace(value, flags=(*value.flags, *session.flags))
         rows.append(value.row(subject.id, session.name, subject.arm))
+    return table_of(rows)
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The tidy table of rows; two in the same place raise StudyError."""
+    import pandas as pd
+
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     twice = table[table.duplicated(list(KEY))]
     if len(twice):

@@ -18,7 +18,7 @@ from igdd.errors import InputError
 from igdd.io.profile_table import Samples, read
 from igdd.kernels.exposure import RULES, Rule, disposition, noncompartmental, partial_area
 from igdd.kernels.profiles import PLACES, ROUTES, Route, below_limit
-from igdd.stages.nca_flags import flags_of
+from igdd.metrics._nca_flags import flags_of
 from igdd.stages.nca_profiles import Profile, batches, grid, profiles
 from igdd.stages.nca_units import Dose, read_dose, unit_of
 

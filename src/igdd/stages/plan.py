@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from igdd import catalog
+from igdd.document import Document
 from igdd.entries import InputsEntry, RegionEntry, ScanEntry, SubjectEntry
 from igdd.errors import StudyError
 from igdd.facts import Agent, Collected, Declared, Given, Scanner, Subject
+from igdd.results import COURSE
 from igdd.study import Study, canonical
 from igdd.uncertainty import Estimate
 
@@ -97,8 +99,14 @@ def plan(study: Study) -> tuple[SessionPlan, ...]:
 
 
 def _check_names(study: Study) -> None:
-    """Refuse an exclusion of a session, or a comparison of an arm, that the study does not have."""
+    """Refuse an exclusion of a session, or a comparison of an arm, that the study does not have,
+    and a session named as what follows a subject over all of them."""
     document = study.document
+    if any(scan.session == COURSE for scan in document.scan):
+        raise StudyError(
+            f"{study.path}: a scan's session is named {COURSE!r}, where the table holds what "
+            "follows a subject over all sessions; expected another name"
+        )
     for out in document.exclude:
         sessions = sorted({scan.session for scan in document.scan if scan.subject == out.subject})
         if out.session not in (None, *sessions):
@@ -150,13 +158,13 @@ def _plan_session(
         ],
         "region": [region.model_dump(mode="json") for region in regions],
         "excluded": list(excluded),
-        "measure": study.raw["measure"],
+        "measure": [one for one in study.raw["measure"] if _of_session(one["metric"])],
     }
     raw |= {key: study.raw[key] for key in ("inputs", "fit", "map") if key in study.raw}
     return SessionPlan(
-        subject=_subject(entry),
+        subject=subject_of(entry),
         name=session,
-        agent=agent_of(study),
+        agent=agent_of(document),
         scanner=_scanner(study),
         scan=_plan_scan(study, imaged[0]),
         anatomy=_plan_scan(study, anatomy[0]) if anatomy else None,
@@ -168,12 +176,19 @@ def _plan_session(
             )
             for one in entry.collected
         ),
-        measure=tuple(asked.model_dump() for asked in document.measure),
+        measure=tuple(
+            asked.model_dump() for asked in document.measure if _of_session(asked.metric)
+        ),
         inputs=_plan_inputs(study, entry.id, session),
         fit=tuple(asked.model_dump() for asked in document.fit),
         map=tuple(asked.model_dump() for asked in document.map),
         document=canonical(raw),
     )
+
+
+def _of_session(metric: str) -> bool:
+    """Whether a metric is measured in each session, not over all sessions of a subject."""
+    return str(catalog.find("metrics", metric).level) != "subject"
 
 
 def _plan_inputs(study: Study, subject: str, session: str) -> InputsPlan | None:
@@ -215,7 +230,8 @@ def _plan_scan(study: Study, scan: ScanEntry) -> ScanPlan:
     )
 
 
-def _subject(entry: SubjectEntry) -> Subject:
+def subject_of(entry: SubjectEntry) -> Subject:
+    """A subject of the study, with the net activity of each administration."""
     given = []
     for one in entry.given:
         net = None
@@ -240,9 +256,9 @@ def _subject(entry: SubjectEntry) -> Subject:
     )
 
 
-def agent_of(study: Study) -> Agent:
+def agent_of(document: Document) -> Agent:
     """The agent of a study, with NaN for a half-life that the study does not state."""
-    entry = study.document.agent
+    entry = document.agent
     if entry.label is None:
         return Agent(carrier=entry.carrier, drug=entry.drug)
     return Agent(

@@ -1,0 +1,60 @@
+"""Course: metrics that follow each subject over all its sessions, from the rows of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from igdd import catalog
+from igdd.document import Document
+from igdd.facts import Agent
+from igdd.results import COURSE, Course, FittedCurves
+from igdd.stages.measure import table_of
+from igdd.stages.plan import agent_of, subject_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST_LEFT = 0.01  # of the activity: below it, counting statistics and background rule
+
+
+def follow(
+    table: pd.DataFrame, kinds: Mapping[str, str], document: Document
+) -> tuple[pd.DataFrame, tuple[FittedCurves, ...]]:
+    """Rows of all metrics of level "subject" that a study asks for, and curves to show of them."""
+    requests = [
+        (catalog.find("metrics", asked.metric), asked.model_dump(exclude={"metric", "version"}))
+        for asked in document.measure
+    ]
+    requests = [(metric, options) for metric, options in requests if metric.level == "subject"]
+    agent = agent_of(document)
+    rows, curves = [], []
+    for entry in document.subject:
+        mine = table[table["subject"] == entry.id]
+        if not len(mine):
+            continue  # every session of this subject is excluded
+        course = Course(subject=subject_of(entry), agent=agent, kinds=kinds, measurements=mine)
+        for metric, options in requests:
+            for found in metric.function(course, **options):
+                if isinstance(found, FittedCurves):
+                    curves.append(found)
+                else:
+                    rows.append(found.row(entry.id, COURSE, entry.arm))
+    return table_of(rows), tuple(curves)
+
+
+def faded(table: pd.DataFrame, agent: Agent) -> list[str]:
+    """A sentence for each session by which less than 1 % of the label's activity is left."""
+    half_life = agent.label_half_life
+    if not np.isfinite(half_life):
+        return []
+    name = agent.nuclide or "label's"
+    times = table[table["session"] != COURSE].groupby("session")["time"].max()
+    return [
+        f"session {session}: {100 * left:.3g} % of the {name} activity is left at "
+        f"{time / 3600:g} h; choose a longer-lived label, or earlier sessions"
+        for session, time in times.sort_values().items()
+        if (left := 0.5 ** (time / half_life)) < LEAST_LEFT
+    ]

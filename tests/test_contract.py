@@ -30,7 +30,7 @@ def sensible_options(declaration, session: Session) -> dict:
     made = {"region": session.curves.names[0], "text": "a", "texts": ("a", "b"), "flag": True}
     made["metric"] = "percent_id"
     return {
-        option.name: (option.choices[0] if option.choices else made.get(option.unit, 1.0))
+        option.name: (option.choices[0] if option.choices else made.get(option.unit, 0.5))
         for option in declaration.options
         if option.default == REQUIRED
     }

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from igdd.errors import StudyError
 from igdd.facts import Collected, Given, Scanner, Subject
-from igdd.metrics.ledger import ledger
+from igdd.metrics.ledger import ledger, ledger_of_samples
 from igdd.results import Value
 from igdd.stages.sample import sample
 from igdd.types import Decay, Frames, Grid, Image, Modes, Regions, Zero
@@ -181,3 +181,59 @@ def test_a_lesion_inside_an_organ_is_taken_out_of_the_organ():
     assert found["total"].estimate.value == pytest.approx(100.0)
     assert "overlap_counted_once" in found["organ"].flags
     assert "overlap_counted_once" not in found["lesion"].flags
+
+
+def sample_of(region: str, percent: float, hours: float = 1.0, **changes) -> Value:
+    return Value(
+        region=region,
+        metric="percent_id",
+        estimate=changes.pop("estimate", Estimate(value=percent, sd=1.0, sd_shared=0.6)),
+        unit="%",
+        time=hours * 3600,
+        analyte="label",
+        **changes,
+    )
+
+
+def of_samples(values, **options) -> dict[tuple[str, float], Value]:
+    found = ledger_of_samples(
+        values, replace(SUBJECT, id="m1"), options.pop("urine", ()), **options
+    )
+    return {(one.region, one.time / 3600): one for one in found}
+
+
+def test_counted_samples_add_up_with_their_shared_part_in_common():
+    found = of_samples([sample_of("liver", 30.0), sample_of("carcass", 60.0)])
+    total = found["total", 1.0].estimate
+    assert total.value == pytest.approx(90.0)
+    assert total.sd_shared == pytest.approx(1.2)  # 0.6 twice, in step
+    assert total.sd == pytest.approx(np.hypot(1.2, np.sqrt(2) * 0.8))
+    assert found["unaccounted", 1.0].estimate.value == pytest.approx(10.0)
+    assert "unaccounted" in found["unaccounted", 1.0].flags
+
+
+def test_each_time_of_a_table_has_a_ledger_of_its_own():
+    found = of_samples([sample_of("liver", 30.0), sample_of("liver", 20.0, 24.0)])
+    assert found["total", 1.0].estimate.value == 30.0
+    assert found["total", 24.0].estimate.value == 20.0
+
+
+def test_urine_joins_the_ledger_of_samples():
+    found = of_samples([sample_of("liver", 30.0)], urine=(urine(5.0, 3600.0),))
+    assert found["total", 1.0].estimate.value == pytest.approx(35.0)
+
+
+def test_all_blood_counts_only_where_no_region_holds_it():
+    values = [sample_of("liver", 30.0), sample_of("blood", 40.0)]
+    assert of_samples(values, blood="blood", blood_elsewhere=0.5)[
+        "total", 1.0
+    ].estimate.value == pytest.approx(50.0)
+    twice = of_samples(values, blood="blood")
+    assert "blood_counted_twice" in twice["blood", 1.0].flags
+    with pytest.raises(StudyError, match="blood_elsewhere is 2"):
+        of_samples(values, blood="blood", blood_elsewhere=2.0)
+
+
+def test_a_sample_of_unknown_uncertainty_says_so():
+    found = of_samples([sample_of("liver", 30.0, estimate=Estimate(value=30.0))])
+    assert "noise_unknown" in found["total", 1.0].flags

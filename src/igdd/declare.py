@@ -26,7 +26,7 @@ class Option:
 
     unit     UCUM unit that the text must convert to ("37 MBq" -> Bq); "1" a plain number;
              "text", "metric", "flag", "texts", "region", "of image" name the kinds that are
-             no quantity
+             no quantity; "{amount}" is the amount of the curves' concentration (mg of mg/L)
     default  REQUIRED when the user must say it; None when absence has a meaning of its own
     """
 
@@ -44,6 +44,8 @@ class Option:
 class Parameter:
     """A parameter of a model: display unit, bounds in that unit, OSIPI CAPLEX code.
 
+    unit    "{amount}" and "{volume}" in it stand for those of the curves' concentration (mg and L
+            of mg/L): `igdd.stages.amounts` puts them in
     start   values in the display unit from which a fit starts; all combinations are tried
     held    value in the display unit at which it stays unless the user frees it, or None
     """
@@ -108,6 +110,8 @@ class Model:
                 fitted from the parameters' `start`
     closed      whether that solution is final; else regions are refined on `predict`
     voxelwise   whether maps of it can be made (needs `prepare`)
+    variant     variant(model, options in SI) -> the model as its options make it: a route without
+                absorption has no ka; None: the options change no parameter
     family      "tissue", "reference", "contrast", "clearance", ...: where the docs list it
     """
 
@@ -122,6 +126,7 @@ class Model:
     prepare: Callable[..., Any] | None = None
     closed: bool = False
     voxelwise: bool = False
+    variant: Callable[..., Model] | None = None
     family: str = "tissue"
     options: tuple[Option, ...] = ()
     version: int = 1
@@ -143,6 +148,8 @@ class Metric:
     level "session":  function(session, **options) -> iterable of Value
     level "subject":  function(course, **options) -> iterable of Value or FittedCurves, of one
                       subject over all sessions (`igdd.results.Course`)
+    counted           of level "session", for counted samples, which have no image: counted(values,
+                      subject, collected, **options) -> iterable of Value; None: not of these
     gives             the metrics it writes into the table, name and unit (except for level
                       "voxels"); an option's value stands in braces: "ratio_to_{reference}"
     question          Q1 to Q7, the section of the report
@@ -154,6 +161,7 @@ class Metric:
     unit: str = "1"
     options: tuple[Option, ...] = ()
     gives: tuple[tuple[str, str], ...] = ()
+    counted: Callable[..., Any] | None = None
     question: str = "Q1"
     version: int = 1
     reference: str = ""

@@ -134,12 +134,17 @@ class GivenEntry(Entry):
 
 
 class CollectedEntry(Entry):
-    """What left the body, complete at `until` after administration, corrected to administration."""
+    """What left the body, complete at `until` after administration.
+
+    `activity` and `sd` are corrected for decay to administration; with `counted_at`, they are as
+    they were at that time after administration, and are corrected here.
+    """
 
     place: str
     until: Time
     activity: Activity
     sd: Activity
+    counted_at: Time | None = None
 
 
 class SubjectEntry(Entry):

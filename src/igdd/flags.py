@@ -12,6 +12,7 @@ from igdd.errors import InputError
 FLAGS: dict[str, str] = {
     "acquisition_reference": "Decay reference taken from the earliest acquisition time, the last "
     "resort; up to 2 % high for multi-bed scans.",
+    "activity_missing": "A measurement without an activity was left out.",
     "administered_yesterday": "The administration time of day was later than the scan; the day "
     "before was taken (half-life under 11.5 h).",
     "arithmetic_means": "More than 5 % of the estimates are at or below zero: arithmetic means "
@@ -24,6 +25,12 @@ FLAGS: dict[str, str] = {
     "after a bolus.",
     "below_limit": "The profile holds values below the limit of quantification; what stands for "
     "them was chosen in the call, and none enters the terminal regression.",
+    "below_limit_left_out": "Samples below the limit of quantification, without a number, were "
+    "left out of the fit.",
+    "blood_counted_twice": "The blood's row holds all blood, part of which is in the other regions "
+    "too; nobody said which share of it lies elsewhere.",
+    "blood_exceeds_region": "The blood said to be in the region holds more than the region: its "
+    "share, or the blood's concentration, is too high.",
     "blood_recordings_differ": "Manual samples and the autosampler differ by more than 10 % where "
     "both ran; neither was changed.",
     "bolus_from_zero": "The sample at the time of the bolus is not above zero: it may have been "
@@ -35,6 +42,8 @@ FLAGS: dict[str, str] = {
     "hybrid: it was compared with its whole type.",
     "concentration_missing": "A sample without a concentration was left out.",
     "contour_gap": "The region's outlines skip planes; nothing was filled in between them.",
+    "cross_dose_missing": "Only what the region itself sends out is in its dose: no S values "
+    "from other regions were given.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
     "decay_state_assumed": "Nothing says whether blood is corrected for decay; the image's state "
     "was taken.",
@@ -43,6 +52,8 @@ FLAGS: dict[str, str] = {
     "dose_equivalent": "Mass of drug in the tissue as if all that carries the label still held "
     "its drug, which nobody showed.",
     "dose_in_megabecquerel": "The dose is below 1e4 and was read as MBq: some scanners write so.",
+    "dose_left_image": "More than 1 % of the energy was carried out of the image: dose near its "
+    "edges is too low.",
     "dose_sd_unknown": "No uncertainty of the administered activity was given; it is not in the "
     "interval.",
     "dose_unknown": "No dose was given: there is no clearance and no volume.",
@@ -50,6 +61,8 @@ FLAGS: dict[str, str] = {
     "duplicate_name": "Two regions of a file had the same name; the later one carries a number.",
     "duplicate_sample": "The same sample was in the table twice; it was used once.",
     "duplicate_slice": "The same slice was present twice with the same content; one was used.",
+    "effective_rate_at_physical": "The activity falls no faster than by decay, at which its rate "
+    "was held: uptake may still rise, and the number is a bound.",
     "estimate_not_positive": "An estimate at or below zero was left out of the comparison on the "
     "log scale.",
     "empty_region": "The region holds no voxel of the image; its values are NaN.",
@@ -63,6 +76,9 @@ FLAGS: dict[str, str] = {
     "few_independent_samples": "The region's grain leaves fewer than ten independent samples, "
     "or their number is unknown: intervals are wide, or have no bounds.",
     "few_voxels": "Fewer than 64 voxels: texture then says little but how large the region is.",
+    "fit_sd_unknown": "Neither standard deviations of the activities nor spare measurements: the "
+    "fit's own uncertainty is not in the interval.",
+    "fractions_suspected": "No value is above 1.5 %, by the unit stated: they look like fractions.",
     "frame_reference_is_start": "FrameReferenceTime is the frame's start, not its average time.",
     "half_life_differs": "The header's half-life differs from ICRP-107 by more than 0.1 %; the "
     "header's was used.",
@@ -80,10 +96,16 @@ FLAGS: dict[str, str] = {
     "interior to measure; NaN.",
     "interval_unbounded": "The reference arm's mean cannot be told from zero: the ratio's interval "
     "has no bounds.",
+    "kernel_blurs_twice": "The image is blurred by more than the range of the particles: a "
+    "kernel blurs it once more.",
     "little_activity_left": "Less than 1 % of the label's activity is left at this time: counting "
     "statistics and background rule the value.",
+    "marrow_from_blood": "Marrow activity was taken from blood: right only for an agent that "
+    "marrow does not take up.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
     "mass_sd_unknown": "No uncertainty of the weighed mass was given; it is not in the interval.",
+    "model_declared": "Too few measurements for AICc to choose a model: the declared one stands, "
+    "and the spread over models is in the uncertainty.",
     "nan_voxels": "The region holds voxels without a value; they were left out.",
     "negative_concentration": "A concentration is below zero; it is part of the linear areas, as "
     "measured, and of no logarithm.",
@@ -95,6 +117,8 @@ FLAGS: dict[str, str] = {
     "be told from it, and 0 stands as its estimate.",
     "noise_unknown": "No replicate frames and no declared noise model: image noise is not in the "
     "uncertainty.",
+    "not_above_zero_left_out": "A sample at or below zero has no standard deviation in proportion "
+    "to its value; it was left out of the fit.",
     "not_attenuation_corrected": "Values are not corrected for attenuation; the study declares it.",
     "not_converged": "The fit stopped before its sum of squares had settled; the parameters are "
     "its last.",
@@ -102,12 +126,17 @@ FLAGS: dict[str, str] = {
     "not_fitted": "The curve could not be fitted (too few frames, no signal, or a value missing); "
     "NaN.",
     "nothing_measured": "No concentration is above zero and above the limit.",
+    "nothing_released": "No mean value is above zero: there is nothing to fit.",
     "nuclide_code_differs": "The radionuclide code contradicts its meaning or half-life; the "
     "half-life decides.",
+    "other_samples": "The model was fitted to fewer samples than the others (early ones only): it "
+    "is not ranked with them.",
     "outside_prior": "Size or tumour weight lies beyond those of the prior: its place is "
     "extrapolated.",
     "overlap_counted_once": "Regions overlap: the ledger counts the shared part once, in the "
     "smaller region.",
+    "own_activity_missing": "The region's own activity was not measured: its dose is what other "
+    "regions send.",
     "partly_outside": "Part of the region lies outside the image.",
     "peak_at_first_sample": "The highest concentration is the first: the true peak may lie "
     "before it.",
@@ -119,12 +148,29 @@ FLAGS: dict[str, str] = {
     "voxels are too small for the search); NaN.",
     "philips_factors_differ": "The SUV and activity scale factors of the header differ by more "
     "than 1 %.",
+    "photons_left_out": "Photons carry more than 1 % of the energy of a decay; what they leave is "
+    "not in the dose.",
     "poorly_identified": "The data do not determine this parameter: other values fit about as "
     "well.",
     "predose_left_out": "Samples from before the dose (negative times) were left out.",
     "profile_not_falling": "The concentration does not fall from the rim (or the vessel) on: there "
     "is no length and no depth of half uptake.",
+    "profile_unbounded": "The profile likelihood never rises enough on a side: the data set no "
+    "limit to a parameter there.",
+    "progeny_left_out": "Radioactive progeny was left out of the dose, as declared or because it "
+    "lives longer than its parent.",
     "psf_unknown": "No point spread was declared; values are not corrected for partial volume.",
+    "release_above_complete": "More than 100 % of the load was found released; it is used as "
+    "measured.",
+    "release_at_start": "Something is released at time 0: no model has that; the sample is left "
+    "out of the fits.",
+    "release_falls": "The mean release falls between two times; it is used as measured.",
+    "release_missing": "A sample without a value was left out.",
+    "release_negative": "A release is below zero; it is used as measured.",
+    "release_points_few": "Fewer than three samples after time 0: models with as many parameters "
+    "cannot be told apart.",
+    "release_variable": "The vessels' coefficient of variation is above 20 % at the first time or "
+    "10 % later: f2 of the means is no ground for a claim; see its bootstrap limits.",
     "resampled": "The region was drawn on another grid and brought to the image's by overlap.",
     "residual_runs": "The residuals keep one sign for long runs: the model does not follow the "
     "curve.",
@@ -141,6 +187,9 @@ FLAGS: dict[str, str] = {
     "series_time_unchecked": "The decay reference is the series time, and no acquisition time is "
     "there to check it by.",
     "sex_other": "Sex is neither M nor F: the mean of both formulas was used.",
+    "similarity_points_few": "Fewer than three times count: there is no f1 and no f2.",
+    "single_time_point": "One measurement: how long activity stays is a rule's or a "
+    "population's, not the region's.",
     "slices_missing": "The number of slices is not the one that the header declares: part of the "
     "volume may be absent.",
     "small_region": "The region is smaller than the point spread; its corrected value is unsure.",
@@ -149,6 +198,8 @@ FLAGS: dict[str, str] = {
     "other.",
     "standard_sd_unknown": "A single standard of unknown uncertainty: how well it was made is not "
     "in the interval.",
+    "start_over_fifth": "More than 20 % of the time-integrated activity lies before the first "
+    "measurement.",
     "suv_reference_override": "The study's value replaced the header's.",
     "tail_not_positive": "A value of the terminal phase has no logarithm; an arithmetic tail "
     "mean can be asked for.",
@@ -156,17 +207,28 @@ FLAGS: dict[str, str] = {
     "terminal_points_few": "Fewer than three concentrations after the peak: there is no terminal "
     "phase to fit.",
     "terminal_span_short": "The terminal regression spans less than two half-lives.",
+    "times_differ": "The formulations were sampled at different times; f1 and f2 use those they "
+    "share.",
     "tumour_weight_unknown": "The tumour's weight is not known (no weight and no density was "
     "stated): the percentile is not adjusted for it.",
     "unaccounted": "The mass balance does not close within its uncertainty.",
     "value_sd_unknown": "No standard deviation of the value was given; it is not in the interval.",
+    "vessels_few": "Fewer than twelve vessels of a formulation, the number that guidelines ask "
+    "for.",
+    "vessels_unequal": "Not every vessel has a sample at every time; means are over those that "
+    "have, the bootstrap over whole vessels.",
+    "volume_sd_unknown": "No uncertainty of the volume or mass was given; it is not in the "
+    "interval.",
     "weight_in_grams": "The weight is above 1000 and was read as grams.",
     "window_not_stated": "Nobody stated until when the figure was followed: each study of the "
     "prior stands in its own window.",
 }
 
 # Flags that tell of a rule rather than of a doubt: in the table, but not beside a headline.
-NOTES = frozenset({"duplicate_slice", "mass_assumed_density", "overlap_counted_once", "resampled"})
+NOTES = frozenset(
+    {"cross_dose_missing", "duplicate_slice", "mass_assumed_density", "model_declared",
+     "overlap_counted_once", "resampled"}
+)  # fmt: skip
 
 
 def join(flags: Iterable[str]) -> str:

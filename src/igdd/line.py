@@ -137,7 +137,7 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
     from igdd.io import stored
     from igdd.results import COLUMNS, KEY
     from igdd.stages.compare import compare
-    from igdd.stages.course import faded, follow
+    from igdd.stages.course import faded, follow, unbalanced
 
     sessions = [stored.load(folder / "sessions" / one.folder) for one in plans]
     table = pd.concat([one.measurements for one in sessions], ignore_index=True)[list(COLUMNS)]
@@ -165,7 +165,11 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
             "inputs": inputs,
             "versions": versions(),
             "kinds": dict(sorted(kinds.items())),
-            "warnings": [*_warnings(study, kinds), *faded(table, agent_of(study.document))],
+            "warnings": [
+                *_warnings(study, kinds),
+                *unbalanced(table),
+                *faded(table, agent_of(study.document)),
+            ],
         },
     )
 

@@ -14,12 +14,14 @@ middle), their total, and what is unaccounted for, 100 minus the total.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from igdd.declare import Metric
+from igdd.declare import Metric, Option
 from igdd.errors import StudyError
+from igdd.facts import Collected, Subject
 from igdd.kernels.partition import cut
 from igdd.metrics.uptake import administered, cv_of, dose_flags
 from igdd.results import Value
@@ -29,11 +31,14 @@ from igdd.uncertainty import NORMAL_95, Estimate
 METRIC = "ledger_percent_id"
 
 
-def ledger(session: Session) -> Iterator[Value]:
+def ledger(
+    session: Session, blood: str | None = None, blood_elsewhere: float | None = None
+) -> Iterator[Value]:
     """Share (%) of the activity given in each region, remainder and collected place; the balance.
 
     `unaccounted` is flagged where it is more than its uncertainty (95 %) can explain; where no part
-    of the uncertainty is known, nothing is said.
+    of the uncertainty is known, nothing is said. The options are those of counted samples: in an
+    image, a region of blood holds only blood that is in no other region.
     """
     curves = session.curves if session.recovered is None else session.recovered
     given = administered(session, curves)
@@ -115,7 +120,7 @@ def _balance(
         overlaps = bool(_overlap(once)[n])
         own = (*curves.flags[n], *(("overlap_counted_once",) if overlaps else ()))
         yield value(name, estimate, curves.source.rstrip(".") or "as imaged", own)
-    collected = _collected(session, percent, moment)
+    collected = _collected(session.collected, percent, moment)
     for place, part in collected.items():
         scaled = abs(part.value) * cv_of(given)
         yield value(place, _estimate(part.value, part.sd**2, scaled), "collected")
@@ -141,13 +146,13 @@ def _estimate(value: float, variance: float, shared: float) -> Estimate:
     return Estimate(value=value, sd=sd, sd_shared=shared)
 
 
-def _collected(session: Session, percent: float, moment: float) -> dict[str, Estimate]:
+def _collected(items: Sequence[Collected], percent: float, moment: float) -> dict[str, Estimate]:
     """Share (%) of each collected place, portions complete by `moment` (s) added up.
 
     A place of which nothing is complete yet is not known to be empty: absent.
     """
     found: dict[str, list[Estimate]] = {}
-    for item in session.collected:
+    for item in items:
         if item.time <= moment:
             found.setdefault(item.place, []).append(item.activity)
     return {
@@ -159,11 +164,87 @@ def _collected(session: Session, percent: float, moment: float) -> dict[str, Est
     }
 
 
+def ledger_of_samples(
+    values: Sequence[Value],
+    subject: Subject,
+    collected: Sequence[Collected],
+    blood: str | None = None,
+    blood_elsewhere: float | None = None,
+) -> Iterator[Value]:
+    """The same balance of counted samples, whose %ID is known: organs, carcass, urine, faeces.
+
+    An organ includes its blood. The row `blood`, where that is all of the body's blood, then counts
+    only the share [0..1] of it that lies in no other region, `blood_elsewhere`.
+    """
+    if blood_elsewhere is not None and not 0 <= blood_elsewhere <= 1:
+        raise StudyError(
+            f"measure.blood_elsewhere is {blood_elsewhere:g}; expected a share from 0 to 1"
+        )
+    given = subject.given[0].activity if len(subject.given) == 1 else None
+    amounts = [value for value in values if value.metric == "percent_id"]
+    for moment, analyte in sorted({(value.time, value.analyte) for value in amounts}):
+        parts = []
+        for value in amounts:
+            if (value.time, value.analyte) != (moment, analyte):
+                continue
+            share, own = 1.0, value.flags
+            if value.region == blood:
+                share = 1.0 if blood_elsewhere is None else blood_elsewhere
+                own += ("blood_counted_twice",) if blood_elsewhere is None else ()
+            estimate = value.estimate.times(share)
+            parts.append(replace(value, metric=METRIC, estimate=estimate, flags=own))
+        if given is not None:
+            for place, part in _collected(collected, 100 / given.value, moment).items():
+                shared = abs(part.value) * cv_of(given)
+                parts.append(
+                    replace(
+                        parts[0],
+                        region=place,
+                        estimate=_estimate(part.value, part.sd**2, shared),
+                        method="collected",
+                        flags=dose_flags(given),
+                    )
+                )
+        yield from parts
+        yield from _closed(parts)
+
+
+def _closed(parts: Sequence[Value]) -> Iterator[Value]:
+    """The total of some places, whose shared parts add linearly, and what is unaccounted for."""
+    known = [part for part in parts if np.isfinite(part.estimate.value)]
+    sds = [part.estimate for part in known if np.isfinite(part.estimate.sd)]
+    random = sum(one.sd_random**2 for one in sds)
+    shared = abs(sum(one.sd_shared for one in sds))
+    total = sum(part.estimate.value for part in known)
+    own = ("noise_unknown",) if len(sds) < len(parts) else ()
+    whole = _estimate(total, random, shared)
+    yield replace(parts[0], region="total", estimate=whole, method="sum of all places", flags=own)
+    missing = _estimate(100 - total, random, shared)
+    opens = missing.sd > 0 and abs(missing.value) > NORMAL_95 * missing.sd
+    yield replace(
+        parts[0],
+        region="unaccounted",
+        estimate=missing,
+        method="100 % minus the total",
+        flags=(*own, "unaccounted") if opens else own,
+    )
+
+
 METRICS = (
     Metric(
         "ledger",
         ledger,
         level="session",
+        counted=ledger_of_samples,
+        options=(
+            Option("blood", "text", default=None, help="of samples: the row of all blood"),
+            Option(
+                "blood_elsewhere",
+                "1",
+                default=None,
+                help="of samples: share of that blood in no other region",
+            ),
+        ),
         gives=((METRIC, "%"),),
         question="Q1",
         reference="JCGM 100:2008, 5.2 (correlated input quantities)",

@@ -10,6 +10,7 @@ import numpy as np
 from igdd import catalog
 from igdd.document import Document
 from igdd.facts import Agent
+from igdd.metrics.ledger import METRIC as LEDGER
 from igdd.results import COURSE, Course, FittedCurves
 from igdd.stages.measure import table_of
 from igdd.stages.plan import agent_of, subject_of
@@ -17,6 +18,8 @@ from igdd.stages.plan import agent_of, subject_of
 if TYPE_CHECKING:
     import pandas as pd
 
+# Bounds (%) of a ledger that closes: a dose cannot multiply, nor leave within the first hour.
+MOST_FOUND, LEAST_FOUND, EARLY = 105.0, 90.0, 3600.0
 LEAST_LEFT = 0.01  # of the activity: below it, counting statistics and background rule
 
 
@@ -58,3 +61,21 @@ def faded(table: pd.DataFrame, agent: Agent) -> list[str]:
         for session, time in times.sort_values().items()
         if (left := 0.5 ** (time / half_life)) < LEAST_LEFT
     ]
+
+
+def unbalanced(table: pd.DataFrame) -> list[str]:
+    """A sentence for each ledger that holds more than was given, or too little of it early on."""
+    totals = table[(table["metric"] == LEDGER) & (table["region"] == "total")]
+    found = []
+    for row in totals.sort_values(["subject", "time"], kind="stable").itertuples():
+        if row.value > MOST_FOUND:
+            bound = f"more than {MOST_FOUND:g} %"
+        elif row.value < LEAST_FOUND and row.time <= EARLY:
+            bound = f"less than {LEAST_FOUND:g} % within {EARLY / 3600:g} h"
+        else:
+            continue
+        found.append(
+            f"subject {row.subject}, session {row.session}: the ledger holds {row.value:.4g} % of "
+            f"the activity given, {bound}; check the dose, the calibration and what was collected"
+        )
+    return found

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from igdd import catalog
+from igdd import catalog, decay
 from igdd.document import Document
-from igdd.entries import InputsEntry, RegionEntry, ScanEntry, SubjectEntry
+from igdd.entries import CollectedEntry, InputsEntry, RegionEntry, ScanEntry, SubjectEntry
 from igdd.errors import StudyError
 from igdd.facts import Agent, Collected, Declared, Given, Scanner, Subject
 from igdd.results import COURSE
@@ -138,6 +138,7 @@ def _plan_session(
             "give each measured scan a session of its own"
         )
     document = study.document
+    agent = agent_of(document)
     regions = tuple(
         region
         for region in document.region
@@ -164,18 +165,13 @@ def _plan_session(
     return SessionPlan(
         subject=subject_of(entry),
         name=session,
-        agent=agent_of(document),
+        agent=agent,
         scanner=_scanner(study),
         scan=_plan_scan(study, imaged[0]),
         anatomy=_plan_scan(study, anatomy[0]) if anatomy else None,
         regions=regions,
         excluded=excluded,
-        collected=tuple(
-            Collected(
-                place=one.place, time=one.until, activity=Estimate(value=one.activity, sd=one.sd)
-            )
-            for one in entry.collected
-        ),
+        collected=tuple(_collected(one, entry.id, agent) for one in entry.collected),
         measure=tuple(
             asked.model_dump() for asked in document.measure if _of_session(asked.metric)
         ),
@@ -184,6 +180,21 @@ def _plan_session(
         map=tuple(asked.model_dump() for asked in document.map),
         document=canonical(raw),
     )
+
+
+def _collected(entry: CollectedEntry, subject: str, agent: Agent) -> Collected:
+    """What was collected, corrected for decay from when it was counted to administration."""
+    factor = 1.0
+    if entry.counted_at is not None:
+        half_life = agent.label_half_life
+        if not np.isfinite(half_life):
+            raise StudyError(
+                f"subject {subject}: what was collected as {entry.place} has a time of counting, "
+                "but the label's half-life is not known; give agent.label.nuclide"
+            )
+        factor = float(decay.decay_factor(half_life, entry.counted_at, 0.0))
+    activity = Estimate(value=entry.activity * factor, sd=entry.sd * factor)
+    return Collected(place=entry.place, time=entry.until, activity=activity)
 
 
 def _of_session(metric: str) -> bool:

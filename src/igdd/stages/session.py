@@ -18,7 +18,6 @@ from igdd.declare import Modality
 from igdd.errors import StudyError
 from igdd.io import stored
 from igdd.io.stored import StoredSession
-from igdd.results import COLUMNS
 from igdd.stages.plan import ScanPlan, SessionPlan, described
 from igdd.types import Image, Series, Session
 
@@ -86,18 +85,24 @@ def _kinetics(
 
 def _counted(plan: SessionPlan, modality: Modality) -> StoredSession:
     """Rows of counted samples, such as organs in a gamma counter; there is nothing to show."""
-    import pandas as pd
+    from igdd.stages.measure import table_of
 
     table = catalog.read_table(plan.scan.path, modality.name)
     values = modality.calibrate(table, plan.subject, plan.agent)
+    values = tuple(one for one in values if one.region not in plan.excluded)
     subject, arm = plan.subject.id, plan.subject.arm
-    rows = [one.row(subject, plan.name, arm) for one in values if one.region not in plan.excluded]
+    derived = [
+        value
+        for asked in plan.measure
+        if (metric := catalog.find("metrics", asked["metric"])).counted is not None
+        for value in metric.counted(values, plan.subject, plan.collected, **_options(asked))
+    ]
     kinds = {}
     for one in values:
         entry = described(plan.regions, one.region)
         kinds[one.region] = "organ" if entry is None else entry.kind
     return StoredSession(
-        measurements=pd.DataFrame(rows, columns=list(COLUMNS)),
+        measurements=table_of([one.row(subject, plan.name, arm) for one in (*values, *derived)]),
         panels=(),
         methods=tuple(dict.fromkeys(one.method for one in values if one.metric == "percent_id")),
         kinds=kinds,

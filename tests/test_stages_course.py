@@ -45,12 +45,13 @@ def totals(*rows) -> pd.DataFrame:
 
 def test_a_ledger_above_what_was_given_is_warned_of():
     (text,) = unbalanced(totals(("01", "1h", 3600.0, 105.5), ("02", "1h", 3600.0, 104.9)))
-    assert "subject 01, session 1h: the ledger holds 105.5 %" in text
+    assert "1 of 2 ledgers hold more than 105 %" in text
+    assert "subject 01, session 1h: 105.5 %" in text
 
 
 def test_too_little_within_the_first_hour_is_warned_of_and_later_is_not():
     (text,) = unbalanced(totals(("01", "1h", 3600.0, 89.0), ("01", "24h", 86400.0, 60.0)))
-    assert "89 %" in text
+    assert "1 of 2 ledgers hold less than 90 % within 1 h" in text
 
 
 def test_a_long_lived_label_has_not_faded():

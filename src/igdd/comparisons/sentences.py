@@ -70,6 +70,8 @@ def printed(metric: str) -> str:
     words = metric.removesuffix("_uncorrected").replace("percent_id", "%ID").replace("_per_", "/")
     if words.startswith("suv"):
         words = "SUV" + words[3:]
+    if words.startswith("auc_"):
+        words = "AUC" + words[3:]
     return words.replace("ml", "mL").replace("_", " ")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from igdd.flags import FLAGS
 from igdd.report import (
     balance,
+    courses,
     figures,
     heterogeneity,
     kinetics,
@@ -132,6 +133,7 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
         blocks.extend(heterogeneity.blocks(view))
     if question == "Q5":
         blocks.extend(response.blocks(view))
+    blocks.extend(courses.blocks(view, question))
     blocks.append(balance.forest(view, question))
     blocks.append(listings.findings(view, question))
     return Section(

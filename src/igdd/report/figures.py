@@ -54,7 +54,7 @@ def biodistribution(view: Overview, metric: str) -> Chart | None:
         title=f"{wording.capitalised(wording.metric_name(metric))} by region {place}".strip(),
         caption="Bars: mean over subjects; lines: 95 % interval of the mean from three subjects "
         "on, else of the measurement itself; points: single subjects." + cut,
-        spec=_bars(
+        spec=bars(
             scaled(means[means["region"].isin(shown)], factor),
             scaled(points[points["region"].isin(shown)], factor),
             (wording.axis_title(metric, unit), shown, view.groups),
@@ -62,7 +62,11 @@ def biodistribution(view: Overview, metric: str) -> Chart | None:
     )
 
 
-def _bars(means: pd.DataFrame, points: pd.DataFrame, names: tuple[str, list[str], Any]) -> Any:
+def bars(means: pd.DataFrame, points: pd.DataFrame, names: tuple[str, list[str], Any]) -> Any:
+    """Bars per region and arm with their intervals, a dot per subject.
+
+    names  title of the axis, the regions in order, the arms
+    """
     import altair as alt
 
     title, shown, groups = names
@@ -77,7 +81,7 @@ def _bars(means: pd.DataFrame, points: pd.DataFrame, names: tuple[str, list[str]
         alt.Tooltip("group:N", title="arm"),
         alt.Tooltip("value:Q", title=title, format=".4~g"),
     ]
-    bars = base.mark_bar(opacity=0.55).encode(
+    shapes = base.mark_bar(opacity=0.55).encode(
         x=alt.X("value:Q", title=title),
         color=colour,
         opacity=alt.condition(pick, alt.value(0.55), alt.value(0.1)),
@@ -104,16 +108,20 @@ def _bars(means: pd.DataFrame, points: pd.DataFrame, names: tuple[str, list[str]
         )
     )
     step = max(9.0, 20.0 / len(groups))
-    chart = alt.layer(bars.add_params(pick), whiskers, dots).properties(
+    chart = alt.layer(shapes.add_params(pick), whiskers, dots).properties(
         width=WIDTH, height=alt.Step(step, **{"for": "offset"})
     )
     return finished(chart)
 
 
-def time_activity(view: Overview) -> Chart | None:
-    """Curves over time per region: thin lines are subjects, thick lines the means of the arms."""
+def time_activity(view: Overview, *, log: bool = False) -> Chart | None:
+    """Curves over time per region: thin lines are subjects, thick lines the means of the arms.
+
+    `log`: on a logarithmic scale, which a terminal phase is straight on; values above zero alone.
+    """
     rows = with_lesions_pooled(view.of(view.level)) if view.level else view.rows.iloc[:0]
     rows = rows[np.isfinite(rows["time"])]
+    rows = rows[rows["value"] > 0] if log else rows
     if not len(rows) or rows.groupby("subject")["time"].nunique().max() < 2:
         return None
     total = rows["region"].nunique()
@@ -129,14 +137,18 @@ def time_activity(view: Overview) -> Chart | None:
     factor, unit = view.scale(view.level)
     both = scaled(stacked(lines, means), factor)
     both = both.assign(time=both["time"] / step)
+    if log:
+        both = both.assign(low=both["low"].where(both["low"] > 0))
     cut = f" {len(shown)} of {total} regions." if total > len(shown) else ""
+    titles = (wording.axis_title(view.level, unit), time_name)
     return Chart(
-        name="time-activity",
-        title=f"{wording.capitalised(wording.axis_title(view.level, unit))} over time",
+        name="time-activity-log" if log else "time-activity",
+        title=f"{wording.capitalised(wording.axis_title(view.level, unit))} over time"
+        + (", logarithmic" if log else ""),
         caption="Thin lines: subjects; thick lines with dots: mean over subjects and its 95 % "
         f"interval. Each region has a scale of its own. Time counts from the administration where "
         f"that is known, else from the scan's start.{cut}",
-        spec=_curves(both, (wording.axis_title(view.level, unit), time_name), shown, view.groups),
+        spec=_curves(both, titles, shown, view.groups, log),
     )
 
 
@@ -151,7 +163,11 @@ def _curve_regions(rows: pd.DataFrame) -> list[str]:
 
 
 def _curves(
-    table: pd.DataFrame, titles: tuple[str, str], shown: list[str], groups: tuple[str, ...]
+    table: pd.DataFrame,
+    titles: tuple[str, str],
+    shown: list[str],
+    groups: tuple[str, ...],
+    log: bool,
 ) -> Any:
     import altair as alt
 
@@ -170,7 +186,8 @@ def _curves(
             alt.Tooltip("value:Q", title=title, format=".4~g"),
         ],
     )
-    y = alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=26, tickCount=4))
+    scale = alt.Scale(type="log") if log else alt.Undefined
+    y = alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=26, tickCount=4), scale=scale)
     lines = (
         base.transform_filter(alt.datum.what == "subject")
         .mark_line(strokeWidth=0.8)
@@ -185,7 +202,9 @@ def _curves(
     )
     layered = alt.layer(
         lines.add_params(pick),
-        means.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", title=None), y2="high:Q"),
+        means.mark_rule(strokeWidth=1.2).encode(
+            y=alt.Y("low:Q", title=None, scale=scale), y2="high:Q"
+        ),
         means.mark_line(strokeWidth=2.4).encode(y=y),
         means.mark_circle(size=28).encode(y=y),
     ).properties(width=(WIDTH + 60) // columns - 30, height=100, data=inline(table))

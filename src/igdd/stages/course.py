@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Bounds (%) of a ledger that closes: a dose cannot multiply, nor leave within the first hour.
 MOST_FOUND, LEAST_FOUND, EARLY = 105.0, 90.0, 3600.0
+MOST_NAMED = 3
 LEAST_LEFT = 0.01  # of the activity: below it, counting statistics and background rule
 
 
@@ -64,18 +65,29 @@ def faded(table: pd.DataFrame, agent: Agent) -> list[str]:
 
 
 def unbalanced(table: pd.DataFrame) -> list[str]:
-    """A sentence for each ledger that holds more than was given, or too little of it early on."""
+    """A sentence on ledgers that hold more than was given, and one on those too low early on."""
     totals = table[(table["metric"] == LEDGER) & (table["region"] == "total")]
-    found = []
-    for row in totals.sort_values(["subject", "time"], kind="stable").itertuples():
-        if row.value > MOST_FOUND:
-            bound = f"more than {MOST_FOUND:g} %"
-        elif row.value < LEAST_FOUND and row.time <= EARLY:
-            bound = f"less than {LEAST_FOUND:g} % within {EARLY / 3600:g} h"
-        else:
-            continue
-        found.append(
-            f"subject {row.subject}, session {row.session}: the ledger holds {row.value:.4g} % of "
-            f"the activity given, {bound}; check the dose, the calibration and what was collected"
+    totals = totals.sort_values(["subject", "time"], kind="stable")
+    early = totals["time"] <= EARLY
+    return [
+        f"{len(wrong)} of {len(totals)} ledgers hold {bound} of the activity given "
+        f"({_named(wrong)}); check the dose, the calibration and what was collected"
+        for wrong, bound in (
+            (totals[totals["value"] > MOST_FOUND], f"more than {MOST_FOUND:g} %"),
+            (
+                totals[(totals["value"] < LEAST_FOUND) & early],
+                f"less than {LEAST_FOUND:g} % within {EARLY / 3600:g} h",
+            ),
         )
-    return found
+        if len(wrong)
+    ]
+
+
+def _named(rows: pd.DataFrame) -> str:
+    """The first visits of some rows with their values, and how many more there are."""
+    shown = [
+        f"subject {row['subject']}, session {row['session']}: {row['value']:.4g} %"
+        for row in rows.head(MOST_NAMED).to_dict("records")
+    ]
+    more = [f"{len(rows) - MOST_NAMED} more"] if len(rows) > MOST_NAMED else []
+    return "; ".join([*shown, *more])

@@ -55,3 +55,54 @@ def test_a_comparison_of_an_arm_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(StudyError, match="arm 'targetted'; expected one of plain, targeted"):
         planned(tmp_path, asked.format("targetted"))
     assert len(planned(tmp_path, asked.format("targeted"))) == 2
+
+
+TWO_LABELS = """
+schema = 1
+title = "two labels"
+[agent]
+carrier = "liposome"
+drug = "doxorubicin"
+label = { nuclide = "Zr-89", on = "carrier" }
+[[subject]]
+id = "01"
+[[subject.given]]
+activity = "4 MBq"
+nuclide = "Zr-89"
+[[subject.given]]
+activity = "20 MBq"
+nuclide = "F-18"
+[[scan]]
+subject = "01"
+session = "carrier"
+modality = "pet"
+path = "."
+label = { nuclide = "Zr-89", on = "carrier" }
+[[scan]]
+subject = "01"
+session = "drug"
+modality = "pet"
+path = "."
+label = { nuclide = "F-18", on = "drug" }
+[[measure]]
+metric = "uptake"
+"""
+
+
+def test_each_scan_of_two_labels_has_its_own_dose_and_tells_of_its_own_analyte(tmp_path):
+    study = check_study(tomllib.loads(TWO_LABELS), tmp_path / "study.toml")
+    carrier, drug = plan(study)
+    assert (carrier.agent.analyte, drug.agent.analyte) == ("carrier", "drug")
+    assert carrier.subject.given[0].activity.value == 4e6
+    (given,) = drug.subject.given
+    assert given.activity.value == 20e6
+
+
+def test_a_label_that_nobody_gave_is_refused(tmp_path):
+    text = TWO_LABELS.replace('nuclide = "F-18", on', 'nuclide = "I-124", on')
+    with pytest.raises(StudyError, match=r"no administration is of I-124.*F-18, Zr-89"):
+        plan(check_study(tomllib.loads(text), tmp_path / "study.toml"))
+
+
+def test_one_label_tells_of_itself(tmp_path):
+    assert {one.agent.analyte for one in planned(tmp_path, "")} == {"label"}

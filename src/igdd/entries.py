@@ -131,6 +131,9 @@ class GivenEntry(Entry):
     residual: Activity = 0.0
     extravasated: Activity = 0.0
     drug_dose: Mass | None = None
+    nuclide: str | None = Field(
+        default=None, description="of which label, where carrier and drug have one each"
+    )
 
 
 class CollectedEntry(Entry):
@@ -184,6 +187,11 @@ class ScanEntry(Entry):
     )
     box: tuple[Point, Point] | None = Field(
         default=None, description="two opposite corners of one animal in a shared field of view"
+    )
+    label: Label | None = Field(
+        default=None,
+        description="the label that this scan sees, where carrier and drug have one each; its rows "
+        "are then of the carrier or the drug",
     )
     declared: DeclaredEntry = DeclaredEntry()
 

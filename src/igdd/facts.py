@@ -17,13 +17,18 @@ from igdd.uncertainty import Estimate
 
 @dataclass(frozen=True, kw_only=True)
 class Agent:
-    """What was given: the carrier, the drug it carries, and the label and what the label is on."""
+    """What was given: the carrier, the drug it carries, and the label and what the label is on.
+
+    analyte  what a scan of the label tells of: "label", or what the label is on where a study has
+             labels on both the carrier and the drug and says which one the scan sees
+    """
 
     carrier: str = ""
     drug: str = ""
     nuclide: str = ""
     label_on: str = "label"
     half_life: float = np.nan
+    analyte: str = "label"
 
     @property
     def label_half_life(self) -> float:

@@ -239,7 +239,7 @@ def of_subject(table: pd.DataFrame, subject: Subject, agent: Agent) -> tuple[Val
                 "such as label = { nuclide = 'Zr-89', on = 'carrier' }"
             )
         half_life = agent.nuclide
-    found = calibrate(table, half_life)
+    found = calibrate(table, half_life, agent.analyte)
     if subject.id not in found:
         raise InputError(
             f"the ex vivo table holds no animal {subject.id!r}; expected the subject's id among "

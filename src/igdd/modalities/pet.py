@@ -124,7 +124,7 @@ def calibrate(
         grid=series.grid,
         quantity="activity_concentration",
         unit="Bq/mL",
-        analyte="label",
+        analyte=agent.analyte,
         frames=found.frames,
         decay=Decay(nuclide=found.nuclide, half_life=found.half_life, corrected_to=0.0),
         scale_cv=cross.sd / cross.value,

@@ -39,7 +39,9 @@ def follow(
         mine = table[table["subject"] == entry.id]
         if not len(mine):
             continue  # every session of this subject is excluded
-        course = Course(subject=subject_of(entry), agent=agent, kinds=kinds, measurements=mine)
+        course = Course(
+            subject=subject_of(entry, agent.nuclide), agent=agent, kinds=kinds, measurements=mine
+        )
         for metric, options in requests:
             for found in metric.function(course, **options):
                 if isinstance(found, FittedCurves):

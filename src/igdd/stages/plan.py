@@ -16,7 +16,7 @@ import numpy as np
 
 from igdd import catalog, decay
 from igdd.document import Document
-from igdd.entries import CollectedEntry, InputsEntry, RegionEntry, ScanEntry, SubjectEntry
+from igdd.entries import CollectedEntry, InputsEntry, Label, RegionEntry, ScanEntry, SubjectEntry
 from igdd.errors import StudyError
 from igdd.facts import Agent, Collected, Declared, Given, Scanner, Subject
 from igdd.results import COURSE
@@ -138,7 +138,7 @@ def _plan_session(
             "give each measured scan a session of its own"
         )
     document = study.document
-    agent = agent_of(document)
+    agent = agent_of(document, imaged[0].label)
     regions = tuple(
         region
         for region in document.region
@@ -163,7 +163,7 @@ def _plan_session(
     }
     raw |= {key: study.raw[key] for key in ("inputs", "fit", "map") if key in study.raw}
     return SessionPlan(
-        subject=subject_of(entry),
+        subject=subject_of(entry, agent.nuclide),
         name=session,
         agent=agent,
         scanner=_scanner(study),
@@ -241,10 +241,18 @@ def _plan_scan(study: Study, scan: ScanEntry) -> ScanPlan:
     )
 
 
-def subject_of(entry: SubjectEntry) -> Subject:
-    """A subject of the study, with the net activity of each administration."""
+def subject_of(entry: SubjectEntry, nuclide: str) -> Subject:
+    """A subject of the study, with the net activity of each administration of a label's nuclide."""
     given = []
+    named = {one.nuclide for one in entry.given}
+    if nuclide and named and not named & {None, nuclide}:
+        raise StudyError(
+            f"subject {entry.id}: no administration is of {nuclide}; expected one, but there is "
+            f"{', '.join(sorted(str(one) for one in named))}; correct subject.given.nuclide"
+        )
     for one in entry.given:
+        if nuclide and one.nuclide not in (None, nuclide):
+            continue
         net = None
         if one.activity is not None:
             value = one.activity - one.residual - one.extravasated
@@ -267,17 +275,22 @@ def subject_of(entry: SubjectEntry) -> Subject:
     )
 
 
-def agent_of(document: Document) -> Agent:
-    """The agent of a study, with NaN for a half-life that the study does not state."""
+def agent_of(document: Document, seen: Label | None = None) -> Agent:
+    """The agent of a study, with NaN for a half-life that the study does not state.
+
+    seen  the label of a scan, where the study has several: its rows are of what it is on
+    """
     entry = document.agent
-    if entry.label is None:
+    label = seen if seen is not None else entry.label
+    if label is None:
         return Agent(carrier=entry.carrier, drug=entry.drug)
     return Agent(
         carrier=entry.carrier,
         drug=entry.drug,
-        nuclide=entry.label.nuclide,
-        label_on=entry.label.on,
-        half_life=np.nan if entry.label.half_life is None else entry.label.half_life,
+        nuclide=label.nuclide,
+        label_on=label.on,
+        half_life=np.nan if label.half_life is None else label.half_life,
+        analyte="label" if seen is None else seen.on,
     )
 
 

@@ -33,6 +33,7 @@ _PLACES = {
     "nca_sparse": "igdd.stages.nca_sparse",
     "nuclide": "igdd.decay",
     "run": "igdd.line",
+    "simultaneous_input": "igdd.stages.simultaneous",
 }
 
 __all__ = [*sorted(_PLACES), "__version__"]

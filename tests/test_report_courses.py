@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from igdd.report import courses
 from igdd.report.overview import overview
@@ -70,6 +69,8 @@ def test_a_column_without_a_number_is_a_dash_and_its_chart_is_left_out():
     assert found[1].rows == ()
 
 
-@pytest.mark.parametrize("template", ["auc_last_{of}", "auc_last_{of}_to_{reference}"])
-def test_words_leave_the_options_out(template):
-    assert courses._words(template) == "AUC to the last session"
+def test_words_say_the_reference_and_leave_the_uptake_to_the_title():
+    options = {"of": "percent_id", "reference": "blood"}
+    assert courses._words("auc_last_{of}", options) == "AUC to the last session"
+    ratio = courses._words("auc_last_{of}_to_{reference}", options)
+    assert ratio == "AUC to the last session over blood"

@@ -63,15 +63,16 @@ def _asked(view: Overview, question: str) -> list[_Asked]:
         metric = known[entry["metric"]]
         if metric.level == "subject" and metric.question == question:
             options = {**metric.defaults, **entry}
-            gives = {name.format(**options): _words(name) for name, _ in metric.gives}
+            gives = {name.format(**options): _words(name, options) for name, _ in metric.gives}
             found.append(_Asked(metric.name, str(options.get("of") or ""), gives))
     return found
 
 
-def _words(template: str) -> str:
-    """What a metric writes in words, without the options that stand in its name."""
+def _words(template: str, options: Mapping[str, Any]) -> str:
+    """What a metric writes in words; of the options in its name only the reference is said."""
     stem = re.sub(r"_?\{[a-z_]+\}", "", template).removesuffix("_to")
-    return _WORDS.get(stem, stem.replace("_", " ").replace("half life", "half-life"))
+    words = _WORDS.get(stem, stem.replace("_", " ").replace("half life", "half-life"))
+    return f"{words} over {options['reference']}" if "{reference}" in template else words
 
 
 def table(view: Overview, asked: _Asked) -> Table | None:

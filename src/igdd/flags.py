@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from igdd.errors import InputError
 
 FLAGS: dict[str, str] = {
+    "absorption_unfinished": "The share absorbed still rises by more than 5 % over the last "
+    "interval: absorption may go on beyond the last sample, and the shares are too high.",
     "acquisition_reference": "Decay reference taken from the earliest acquisition time, the last "
     "resort; up to 2 % high for multi-bed scans.",
     "activity_missing": "A measurement without an activity was left out.",
@@ -42,6 +44,10 @@ FLAGS: dict[str, str] = {
     "hybrid: it was compared with its whole type.",
     "concentration_missing": "A sample without a concentration was left out.",
     "contour_gap": "The region's outlines skip planes; nothing was filled in between them.",
+    "control_ends_early": "The controls were followed for a shorter time than the subject: free "
+    "label was taken to stay as it was at their last time.",
+    "control_scatter_unknown": "A single control animal: how animals differ in what free label "
+    "does is not in the interval.",
     "cross_dose_missing": "Only what the region itself sends out is in its dose: no S values "
     "from other regions were given.",
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
@@ -80,9 +86,13 @@ FLAGS: dict[str, str] = {
     "fit's own uncertainty is not in the interval.",
     "fractions_suspected": "No value is above 1.5 %, by the unit stated: they look like fractions.",
     "frame_reference_is_start": "FrameReferenceTime is the frame's start, not its average time.",
+    "free_label_sink": "Free label is known to gather, or to pass, in this place: its ratio of "
+    "labels says nothing of the drug by itself.",
     "half_life_differs": "The header's half-life differs from ICRP-107 by more than 0.1 %; the "
     "header's was used.",
     "header_warning": "The reading library warned about this file; see the run log.",
+    "importance_weights_few": "Fewer than a tenth of the draws from the posterior count: it is far "
+    "from the normal one around its maximum.",
     "initial_not_falling": "The first two concentrations after the bolus do not fall: the first "
     "stands for the one at time zero.",
     "input_extended": "The input ends within the last frame; it was carried on at its last value.",
@@ -102,11 +112,14 @@ FLAGS: dict[str, str] = {
     "statistics and background rule the value.",
     "marrow_from_blood": "Marrow activity was taken from blood: right only for an agent that "
     "marrow does not take up.",
+    "low_power": "The test is weak here: a core of half the lesion's width and half its uptake "
+    "would be found in less than 80 % (cold_core_power). Not found does not mean even.",
     "mass_assumed_density": "Mass is volume times the declared density; no organ was weighed.",
     "mass_sd_unknown": "No uncertainty of the weighed mass was given; it is not in the interval.",
     "model_declared": "Too few measurements for AICc to choose a model: the declared one stands, "
     "and the spread over models is in the uncertainty.",
     "nan_voxels": "The region holds voxels without a value; they were left out.",
+    "negative_activity": "An activity is below zero; it was used as measured.",
     "negative_concentration": "A concentration is below zero; it is part of the linear areas, as "
     "measured, and of no logarithm.",
     "negative_voxels": "The region holds values below zero; they count as measured, so that "
@@ -129,10 +142,13 @@ FLAGS: dict[str, str] = {
     "nothing_released": "No mean value is above zero: there is nothing to fit.",
     "nuclide_code_differs": "The radionuclide code contradicts its meaning or half-life; the "
     "half-life decides.",
+    "one_label_only": "Carrier and drug were not both measured here: there is no retention index.",
     "other_samples": "The model was fitted to fewer samples than the others (early ones only): it "
     "is not ranked with them.",
     "outside_prior": "Size or tumour weight lies beyond those of the prior: its place is "
     "extrapolated.",
+    "other_image_missing": "The visit has no image of the name that its image was to be held "
+    "against; NaN.",
     "overlap_counted_once": "Regions overlap: the ledger counts the shared part once, in the "
     "smaller region.",
     "own_activity_missing": "The region's own activity was not measured: its dose is what other "
@@ -152,6 +168,8 @@ FLAGS: dict[str, str] = {
     "not in the dose.",
     "poorly_identified": "The data do not determine this parameter: other values fit about as "
     "well.",
+    "posterior_near_prior": "The samples say little beyond the population: every posterior "
+    "standard deviation is above 0.8 of the prior one.",
     "predose_left_out": "Samples from before the dose (negative times) were left out.",
     "profile_not_falling": "The concentration does not fall from the rim (or the vessel) on: there "
     "is no length and no depth of half uptake.",
@@ -165,6 +183,8 @@ FLAGS: dict[str, str] = {
     "release_at_start": "Something is released at time 0: no model has that; the sample is left "
     "out of the fits.",
     "release_falls": "The mean release falls between two times; it is used as measured.",
+    "release_misfit": "The observations do not follow from any release of free label: their noise, "
+    "the control or the model is wrong.",
     "release_missing": "A sample without a value was left out.",
     "release_negative": "A release is below zero; it is used as measured.",
     "release_points_few": "Fewer than three samples after time 0: models with as many parameters "
@@ -180,6 +200,8 @@ FLAGS: dict[str, str] = {
     "confirmation.",
     "response_not_evaluable": "What was measured does not decide the response; the trace says why.",
     "rising_tail": "No terminal phase: the last concentrations do not fall.",
+    "rules_differ": "Decays by the model and by straight lines with an effective tail differ by "
+    "more than 10 %: the model may not follow the curve, or too little of it was measured.",
     "scatter_pooled": "A time has a single animal: one coefficient of variation was taken for "
     "all times.",
     "scatter_unknown": "Too few animals to know their scatter; there is no standard error or no "

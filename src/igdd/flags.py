@@ -62,6 +62,8 @@ FLAGS: dict[str, str] = {
     "edges is too low.",
     "dose_sd_unknown": "No uncertainty of the administered activity was given; it is not in the "
     "interval.",
+    "dose_time_assumed": "Times count from the start of the scan, which was taken for that of the "
+    "dose.",
     "dose_unknown": "No dose was given: there is no clearance and no volume.",
     "dose_zero": "The dose is zero: there is no clearance and no volume.",
     "duplicate_name": "Two regions of a file had the same name; the later one carries a number.",

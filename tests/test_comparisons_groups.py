@@ -353,3 +353,24 @@ def test_a_spread_that_three_lesions_cannot_bound_has_no_upper_limit():
     spread = found[found["contrast"] == "between-subject CV"].iloc[0]
     assert spread["high"] == np.inf
     assert "% and more)" in spread["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "flagged"),
+    [
+        (("as imaged; resolution 6 mm", "as imaged; resolution 6 mm"), False),
+        (("as imaged; resolution 6 mm", "resolution 8 mm"), True),
+        (("as imaged; resolution 6 mm", "as imaged"), True),
+        (("as imaged", ""), False),
+    ],
+)
+def test_lesions_of_different_resolutions_are_compared_with_a_caution(methods, flagged):
+    rows = [
+        row(subject=f"{n:02d}", arm=("plain", "targeted")[n % 2], region="lesion_1", metric="cv",
+            unit="1", value=0.3 + 0.01 * n, method=methods[n % 2])
+        for n in range(8)
+    ]  # fmt: skip
+    found = groups(
+        table(rows), on="cv", between=["plain", "targeted"], kinds={"lesion_1": "lesion"}
+    )
+    assert ("resolution_unmatched" in found.iloc[0]["flags"]) is flagged

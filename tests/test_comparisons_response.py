@@ -244,3 +244,55 @@ def test_a_study_can_ask_for_it():
     asked = {"method": "response", "criterion": "choi", "slice_thickness": "5 mm"}
     read = options_model(find("comparisons", "response"), "method").model_validate(asked)
     assert read.slice_thickness == 5.0
+
+
+def facts(activity=(370e6, 370e6, 370e6), minutes=(60.0, 60.0, 60.0)):
+    rows = sizes(metric="administered_activity", unit="Bq", scan=activity)
+    return [*rows, *sizes(metric="uptake_time", unit="min", scan=minutes)]
+
+
+def assessed(**changes):
+    """The verdict of week 6 of a lesion that responds, with its flags and trace."""
+    rows = uptake({"lesion_1": (10, 5, 5)}, more=facts(**changes))
+    found = judged(rows, "percist_1_0", reference="liver", targets=("lesion_*", "sc*"))
+    return responses(found)[0][2], found.iloc[0]["flags"], found.iloc[0]["method"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "response", "said"),
+    [
+        ({}, "PMR", ""),
+        ({"activity": (370e6, 444e6, 370e6)}, "PMR", ""),  # 20 % exactly
+        ({"activity": (370e6, 296e6, 370e6)}, "PMR", ""),
+        ({"activity": (370e6, 444.1e6, 370e6)}, "PMR", "injected activities differ by more than"),
+        ({"minutes": (50.0, 65.0, 60.0)}, "PMR", ""),  # 15 min exactly, from 50 min on
+        ({"minutes": (50.0, 65.1, 60.0)}, "NE", "uptake times differ by 15.1 min"),
+        ({"minutes": (60.0, 49.9, 60.0)}, "NE", "before 50 min"),
+        ({"minutes": (70.0, 70.1, 60.0)}, "PMR", "after 70 min"),
+    ],
+)
+def test_percist_reads_dose_and_uptake_time_of_each_scan(changes, response, said):
+    found, flags, method = assessed(**changes)
+    assert found == response
+    assert said in method
+    assert ("warning" in method or "cannot be compared" in method) is bool(said)
+    assert "assessability_unknown" not in flags
+
+
+def test_a_scan_without_its_dose_is_not_wholly_assessed():
+    _, flags, method = assessed(activity=(370e6, None, 370e6))
+    assert "not known: injected activity" in method
+    assert "assessability_unknown" in flags
+
+
+def test_an_uptake_time_of_weeks_is_that_of_an_earlier_injection():
+    found, flags, method = assessed(minutes=(60.0, 42 * 1440 + 60.0, 60.0))
+    assert found == "PMR"
+    assert "uptake time of week6" in method
+    assert "assessability_unknown" in flags
+
+
+def test_the_scan_itself_is_no_lesion():
+    rows = uptake({"lesion_1": (10, 5, 5)}, more=facts())
+    found = judged(rows, "percist_1_0", reference="liver", targets=("lesion_*", "sc*"))
+    assert found.iloc[0]["n"] == 1.0

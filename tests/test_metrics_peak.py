@@ -255,3 +255,21 @@ def test_an_empty_region_has_no_diameter(phantom_session):
 def test_the_axial_plane_is_found_in_a_turned_image():
     affine = np.eye(4)[[2, 0, 1, 3]]
     assert axial(Grid(shape=(4, 4, 4), affine=affine)) == 1
+
+
+def test_dose_and_uptake_time_stand_as_rows_of_the_scan(phantom_session):
+    from igdd.comparisons import lesion_course
+    from igdd.metrics.peak import SCAN
+
+    found = {one.metric: one for one in peak(phantom_session) if one.region == SCAN}
+    assert lesion_course.SCAN == SCAN  # layers do not import each other
+    given = phantom_session.net_activity()
+    assert found["administered_activity"].estimate.value == given.value
+    start = float(phantom_session.image.frames.start[0])
+    assert found["uptake_time"].estimate.value == pytest.approx(start / 60)
+
+
+def test_two_administrations_leave_dose_and_uptake_time_unsaid(phantom_session):
+    subject = phantom_session.subject
+    twice = replace(phantom_session, subject=replace(subject, given=subject.given * 2))
+    assert not [one for one in peak(twice) if one.region == "scan"]

@@ -118,3 +118,82 @@ def test_details_carry_the_flags(files, tmp_path):
     row = next(row for row in full["features"] if row["tag"] == "cm_corr_3D_comb")
     assert row["flags"] == "feature_undefined"
     assert row["code"] == "NI2N"
+
+
+def test_a_mask_without_a_voxel_is_refused(files, tmp_path):
+    empty = tmp_path / "empty.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((16, 15, 14), np.uint8), np.eye(4)), empty)
+    with pytest.raises(InputError, match="no voxel belongs to a region"):
+        features(files["image"], empty)
+
+
+def _bad(name):
+    """Image and mask of a case that the issue names; 20^3 voxels of 2 mm."""
+    rng = np.random.default_rng(1)
+    image = rng.normal(10, 3, (20, 20, 20)).astype(np.float32)
+    mask = np.zeros(image.shape, np.uint8)
+    mask[5:15, 5:15, 5:15] = 1
+    if name == "one voxel":
+        mask[:] = 0
+        mask[10, 10, 10] = 1
+    if name == "two grey levels":
+        image = np.where(image > 10, 2.0, 1.0).astype(np.float32)
+    if name == "flat":
+        image[:] = 5.0
+    if name == "touching the edge":
+        mask[:] = 0
+        mask[:6, :6, :6] = 1
+    if name == "with NaN":
+        image[8:10, 8:10, 8:10] = np.nan
+    if name == "nothing but NaN":
+        image[:] = np.nan
+    return image, mask
+
+
+@pytest.mark.parametrize(
+    ("name", "undefined", "flags"),
+    [
+        ("one voxel", True, {"few_voxels", "feature_undefined"}),
+        ("two grey levels", False, set()),
+        ("flat", True, {"feature_undefined"}),
+        ("touching the edge", False, set()),
+        ("with NaN", False, {"nan_voxels"}),
+        ("nothing but NaN", True, {"empty_region", "feature_undefined", "nan_voxels"}),
+    ],
+)
+def test_bad_regions_give_values_or_nan_with_a_flag(tmp_path, name, undefined, flags):
+    paths = []
+    for kind, array in zip(("image", "mask"), _bad(name), strict=True):
+        paths.append(tmp_path / f"{kind}.nii.gz")
+        nibabel.save(nibabel.Nifti1Image(array, np.diag([2.0, 2.0, 2.0, 1.0])), paths[-1])
+    found = features(*paths)
+    assert set(found["flags"]) == flags
+    assert any(np.isnan(row["value"]) for row in found["features"]) is undefined
+    assert len(found["features"]) == 169
+
+
+@pytest.mark.parametrize("width", ["1e-8", "1e-300"])
+def test_a_bin_width_that_makes_a_thousand_million_bins_is_refused(tmp_path, width):
+    image, mask = _bad("plain")
+    for kind, array in (("image", image), ("mask", mask)):
+        affine = np.diag([2.0, 2.0, 2.0, 1.0])
+        nibabel.save(nibabel.Nifti1Image(array, affine), tmp_path / f"{kind}.nii.gz")
+    config = tmp_path / "mine.toml"
+    bins = f'method = "fixed_size"\nwidth = {width}\nanchor = 0\n'
+    config.write_text(
+        f'aggregations = ["3D_comb"]\n[discretise]\n{bins}[volume_histogram]\n{bins}'
+        "[resegment]\nrange = [0, inf]\n"
+    )
+    with pytest.raises(InputError, match="grey levels; expected at most 1024"):
+        features(tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz", str(config))
+
+
+def test_the_settings_of_the_page_are_a_configuration():
+    from pathlib import Path
+
+    from igdd.metrics.ibsi_configuration import parse
+
+    page = Path(__file__).parents[1].joinpath("docs", "features.md").read_text(encoding="utf-8")
+    settings = parse(page.split("```toml")[1].split("```")[0], "of the page")
+    assert settings.filter.method == "wavelet"
+    assert settings.resegment.range == (-200.0, 200.0)

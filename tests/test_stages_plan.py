@@ -106,3 +106,43 @@ def test_a_label_that_nobody_gave_is_refused(tmp_path):
 
 def test_one_label_tells_of_itself(tmp_path):
     assert {one.agent.analyte for one in planned(tmp_path, "")} == {"label"}
+
+
+NAMED = """
+[[scan]]
+subject = "02"
+session = "24h"
+modality = "pet"
+path = "."
+name = "target"
+"""
+
+
+def test_a_second_image_of_a_visit_has_a_name_and_is_not_the_measured_one(tmp_path):
+    _, second = planned(tmp_path, NAMED)
+    assert second.scan.entry.name is None
+    assert [one.entry.name for one in second.others] == ["target"]
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    with pytest.raises(StudyError, match="two scans of the name 'target'"):
+        planned(tmp_path, NAMED + NAMED)
+
+
+def test_a_scan_may_have_a_point_spread_of_its_own(tmp_path):
+    text = STUDY.replace('path = "."\n[[measure]]', 'path = "."\npsf = "9 mm"\n[[measure]]')
+    text = text.replace("[[subject]]", '[scanner]\npsf = "6 mm"\npsf_sd = "0.3 mm"\n[[subject]]', 1)
+    first, second = plan(check_study(tomllib.loads(text), tmp_path / "study.toml"))
+    assert (first.scanner.psf, first.scanner.psf_sd) == (6.0, 0.3)
+    assert (second.scanner.psf, second.scanner.psf_sd) == (9.0, 0.0)
+
+
+def test_an_injection_of_its_own_belongs_to_its_session(tmp_path):
+    given = '[[subject.given]]\nactivity = "{}"\nsession = "{}"\n'
+    text = STUDY.replace(
+        'arm = "plain"\n',
+        'arm = "plain"\n' + given.format("4 MBq", "24h") + given.format("5 MBq", "48h"),
+    )
+    one, _ = plan(check_study(tomllib.loads(text), tmp_path / "study.toml"))
+    (own,) = one.subject.given
+    assert own.activity.value == 4e6

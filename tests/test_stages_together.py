@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 
 from igdd.errors import InputError, UnitsError
-from igdd.stages.matched import Stored, blurred, match
+from igdd.metrics._matched import Stored, blurred, match
 from igdd.stages.together import Asked, compare, text, together
 from igdd.types import Grid
 

@@ -134,6 +134,9 @@ class GivenEntry(Entry):
     nuclide: str | None = Field(
         default=None, description="of which label, where carrier and drug have one each"
     )
+    session: str | None = Field(
+        default=None, description="of which session, where each has an injection of its own"
+    )
 
 
 class CollectedEntry(Entry):
@@ -194,6 +197,17 @@ class ScanEntry(Entry):
         "are then of the carrier or the drug",
     )
     declared: DeclaredEntry = DeclaredEntry()
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        max_length=32,
+        description="what metrics call a second image of the visit, such as target; the measured "
+        "one and its anatomy have none",
+    )
+    psf: Size | None = Field(
+        default=None, description="FWHM of this image's point spread, where not the scanner's"
+    )
+    psf_sd: Length | None = None
 
     @property
     def region_paths(self) -> tuple[str, ...]:
@@ -328,3 +342,25 @@ class FitEntry(Entry):
     hold: dict[str, str] = Field(default={}, description='parameter to value, { Vb = "0.05" }')
     free: tuple[str, ...] = Field(default=(), description="parameters else held, such as delay")
     integration: Literal["exact", "instant", "trapezium"] | None = None
+
+
+class ReleaseEntry(Entry):
+    """A table of release in vitro: which models are fitted to it, and which of its formulations the
+    others are compared with."""
+
+    path: str
+    models: tuple[str, ...] = Field(default=(), description="release models; none: all of them")
+    reference: str | None = Field(default=None, description="formulation for f1 and f2")
+    time_unit: str | None = Field(default=None, description="of a table that does not say")
+    released_unit: str | None = Field(
+        default=None, description="percent or fraction, of a table that does not say"
+    )
+    free: tuple[str, ...] = Field(default=(), description="parameters else held, such as Tlag")
+    hold: dict[str, str] = Field(default={}, description='parameter to value, { n = "1" }')
+    weights: Literal["equal", "sd"] = "equal"
+    up_to: float = Field(
+        default=60.0, gt=0, le=200, description="% to which Korsmeyer-Peppas is fitted"
+    )
+    rule: Literal["either", "both", "all"] = Field(
+        default="either", description="times that count in f2"
+    )

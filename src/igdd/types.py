@@ -384,6 +384,14 @@ class Curves:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Beside:
+    """Another image of a session on its own grid, and the FWHM in mm of its point spread."""
+
+    image: Image
+    psf: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Session:
     """One scan of one subject, calibrated and sampled: what a metric of level "session" receives.
 
@@ -393,6 +401,7 @@ class Session:
     factors    the series' own normalisers and other facts of the conversion (name -> value)
     psf        full width at half maximum in mm of the scanner's point spread, and its standard
                deviation `psf_sd`; None where it is not known
+    others     further images of the visit by name, such as of the target; nothing is registered
     """
 
     subject: Subject
@@ -407,6 +416,7 @@ class Session:
     flags: tuple[str, ...] = ()
     psf: float | None = None
     psf_sd: float = 0.0
+    others: Mapping[str, Beside] = field(default_factory=dict)
 
     def density(self, region: str) -> float:
         """Density in g/mL of a region."""

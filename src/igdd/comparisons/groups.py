@@ -36,6 +36,9 @@ NOT_POSITIVE_SHARE = 0.05
 # An upper limit of a coefficient of variation beyond this says only that there is none.
 MOST_CV = 100.0
 
+# What measures that depend on resolution say of it (`igdd.metrics._lesion_voxels`).
+_RESOLUTION = r"(?:^|; )resolution (\S+ mm)"
+
 LOG_METHOD = "ratio of geometric means of the subjects' means, Welch's t on the log scale"
 FIELLER_METHOD = "ratio of arithmetic means of the subjects' means, Fieller's interval, Welch's p"
 COMPONENT_METHOD = (
@@ -193,7 +196,15 @@ def _usable(about: Finding, values: pd.DataFrame) -> tuple[pd.DataFrame, Finding
     )
     if excluded.any():
         carried.add("excluded")
+    if len(_resolutions(values[used])) > 1:
+        carried.add("resolution_unmatched")
     return values[used], replace(about, flags=tuple(carried), left_out=left_out)
+
+
+def _resolutions(values: pd.DataFrame) -> set[str]:
+    """The resolutions that rows state in their method; "" of those that state none."""
+    methods = values["method"].fillna("").astype(str)
+    return set(methods.str.extract(_RESOLUTION, expand=False).fillna(""))
 
 
 def _scaled(usable: pd.DataFrame, about: Finding) -> tuple[pd.DataFrame, Finding]:

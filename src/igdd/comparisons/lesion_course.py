@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from igdd.kernels.response_course import Measurable
     from igdd.kernels.response_metabolic import Uptake
 
+# The region of rows that are of a whole scan, as the metric `peak` writes them.
+SCAN = "scan"
 STATUS = ("absent", "present", "progressed", "grown")
 
 
@@ -165,12 +167,20 @@ class Course:
                     liver=reference if liver else None,
                     blood=None if liver else reference,
                     background=asked.background,
-                    minutes=self.minutes.get(session),
+                    minutes=self._minutes(session),
+                    dose=self.value(session, SCAN, "administered_activity"),
                     after_cycles=cycles,
                     day=self.days[place],
                 )
             )
         return found
+
+    def _minutes(self, session: str) -> float | None:
+        """From injection to the scan; beyond a day the clock is that of an earlier injection."""
+        told = self.value(session, SCAN, "uptake_time")
+        if told is None:
+            return self.minutes.get(session)
+        return told if told < DAY / 60 else None
 
     def _known(self, session: str, metric: str) -> dict[str, float | None]:
         """Values of a metric where the baseline has them."""
@@ -241,7 +251,7 @@ def courses(
     lesion = {
         str(name)
         for name in set(measurements["region"])
-        if kinds.get(str(name)) == "lesion" or _fits(str(name), patterns)
+        if str(name) != SCAN and (kinds.get(str(name)) == "lesion" or _fits(str(name), patterns))
     }
     placed = _organs(organs)
     found = []

@@ -18,11 +18,13 @@ from igdd.kernels.depth_profile import depth_from_rim
 from igdd.kernels.noise_deconvolution import (
     Noise,
     classes,
+    corrected_map,
     limits,
     noise_of,
     replicated,
     replicates_of,
 )
+from igdd.metrics._resolution import at_resolution, held, voxels
 from igdd.results import Value
 from igdd.types import Image, Regions, Session
 from igdd.uncertainty import NORMAL_95, Estimate
@@ -42,6 +44,7 @@ class Lesion:
     values, weights  (n,); places: per axis their indices (n,) in the image; `noise` None: unknown
     depth            (n,) mm below the rim
     suffix           "" or "_interior"
+    blur             FWHM in mm by which the values were blurred; `session.psf` holds what came out
     """
 
     session: Session
@@ -55,6 +58,7 @@ class Lesion:
     noise: Noise | None
     flags: tuple[str, ...]
     suffix: str = ""
+    blur: float = 0.0
 
     @property
     def voxel_volume(self) -> float:
@@ -89,6 +93,8 @@ class Lesion:
         """A row of the table; a value that is not a number is flagged."""
         known = np.isfinite(estimate.value)
         told = known or "interior_empty" in self.flags or "empty_region" in self.flags
+        psf = self.session.psf
+        method += "" if psf is None else f"; resolution {psf:.4g} mm"
         lacking = () if told else ("feature_undefined",)
         if interval is not None and not np.isfinite(interval).all():
             interval = None
@@ -100,39 +106,35 @@ class Lesion:
             time=float(self.image.frames.middle[self.time]),
             analyte=self.image.analyte,
             flags=tuple(dict.fromkeys((*self.flags, *flags, *lacking))),
-            method=method,
+            method=method.removeprefix("; "),
             interval=interval if known else None,
         )
 
 
-def lesions(session: Session, metric: str, kind: str) -> Iterator[Lesion]:
-    """Every region of a kind in every frame; voxels without a value are left out."""
+def lesions(
+    session: Session, metric: str, kind: str, resolution: str | float | None = None
+) -> Iterator[Lesion]:
+    """Every region of a kind in every frame, at a resolution; without the voxels of no value."""
     image, regions = session.image, session.regions
     if image is None or regions is None:
         raise StudyError(
             f"metric {metric!r} needs the voxels of session {session.name}; expected an image and "
             "regions; leave the metric out for a session of curves alone"
         )
+    session, blur, unmatched = at_resolution(session, resolution)
     for number, region in enumerate(regions.names):
         if kind not in (regions.kinds[number], "every"):
             continue
-        row = regions.weights[number]
-        held = row.indices[row.data > 0]
-        weights = row.data[row.data > 0].astype(float)
-        order = np.argsort(held)
-        held, weights = held[order], weights[order]
-        places = np.unravel_index(held, image.grid.shape)
+        places, weights = held(regions, number)
         depth = _depth(image, places, weights)
         for time in range(image.frames.start.size):
-            values = image.values[..., time][places].astype(float)
+            values, sd = voxels(image, places, time, blur)
             present = np.isfinite(values)
-            flags = list(regions.flags[number])
-            flags += ["nan_voxels"] if held.size and not present.all() else []
+            flags = [*regions.flags[number], *unmatched]
+            flags += ["nan_voxels"] if values.size and not present.all() else []
             flags += [] if present.any() else ["empty_region"]
-            sd = None
-            if image.variance is not None:
-                sd = np.sqrt(image.variance[..., time][places].astype(float))[present]
-                sd = sd if np.isfinite(sd).all() else None
+            if sd is not None:
+                sd = sd[present] if np.isfinite(sd[present]).all() else None
             yield _lesion(
                 Lesion(
                     session=session,
@@ -145,6 +147,7 @@ def lesions(session: Session, metric: str, kind: str) -> Iterator[Lesion]:
                     depth=depth[present],
                     noise=None,
                     flags=tuple(flags),
+                    blur=blur,
                 ),
                 sd,
             )
@@ -171,7 +174,7 @@ def _lesion(bare: Lesion, sd: np.ndarray | None) -> Lesion:
         bare.weights,
         bare.places,
         spacing=bare.image.grid.spacing,
-        fwhm=bare.image.noise_correlation,
+        fwhm=float(np.hypot(bare.image.noise_correlation, bare.blur)),
     )
     return replace(bare, noise=noise)
 
@@ -228,7 +231,8 @@ def without_noise(lesion: Lesion, measures: Measures, metric: str) -> Found:
         return Found(value=value, sd=unknown, shared=shared, low=unknown, high=unknown)
     truth, again = replicated(lesion.values, lesion.noise, measures, lesion.rng(metric))
     value = measures(truth)
-    sd, low, high = limits(value, again)
+    sharp = measures(corrected_map(lesion.values, classes(lesion.noise), sharp=True))
+    sd, low, high = limits(value, again, sharp)
     return _combined(value, sd, _shared(truth, measures, cv), low, high)
 
 

@@ -31,6 +31,7 @@ from igdd.metrics._lesion_voxels import (
     with_interior,
     without_noise,
 )
+from igdd.metrics._resolution import RESOLUTION, mean_of
 from igdd.metrics.heterogeneity import KIND
 from igdd.metrics.uptake import administered, normalisers
 from igdd.results import Value
@@ -58,30 +59,32 @@ class Threshold:
 
 
 def coverage(
-    session: Session, threshold: str | float, kind: str = "lesion", relative_to: str | None = None
+    session: Session,
+    threshold: str | float,
+    kind: str = "lesion",
+    relative_to: str | None = None,
+    resolution: str | float | None = None,
 ) -> Iterator[Value]:
     """Share of every lesion at or above a concentration, its curve, and the under-dosed volume.
 
     The curve is at multiples of the threshold. Each also of the interior (`_interior`), and as
     imaged (`_uncorrected`).
     """
-    for whole in lesions(session, "coverage", kind):
-        level = _level(session, threshold, relative_to, whole.time)
+    for whole in lesions(session, "coverage", kind, resolution):
+        level = _level(whole, threshold, relative_to)
         for lesion in with_interior(whole):
             yield from _of_lesion(lesion, level)
 
 
-def _level(
-    session: Session, threshold: str | float, relative_to: str | None, time: int
-) -> Threshold:
+def _level(lesion: Lesion, threshold: str | float, relative_to: str | None) -> Threshold:
     """The threshold in the image's unit."""
-    if session.image is None or session.regions is None:
-        raise StudyError("metric 'coverage' needs an image and regions; expected both")
-    unit = session.image.unit
+    session, unit = lesion.session, lesion.image.unit
+    if session.regions is None:
+        raise StudyError("metric 'coverage' needs regions; expected those of the session")
     if relative_to is not None:
         times = units.read(threshold, "1") if isinstance(threshold, str) else float(threshold)
         other_region(session, session.regions, relative_to, "relative_to")
-        mean = float(session.curves.values[session.curves.names.index(relative_to), time])
+        mean = mean_of(session, session.regions, relative_to, lesion.time, lesion.blur)
         words = f"{times:g} times the mean of {relative_to}"
         return Threshold(value=times * mean, words=words, relative=True)
     if not isinstance(threshold, str):
@@ -169,6 +172,7 @@ METRICS = (
                 default=None,
                 help="region of whose mean the threshold is a multiple",
             ),
+            RESOLUTION,
         ),
         gives=tuple(
             (name + ending, unit) for name, unit in NAMES for ending in ("", INTERIOR, TWIN)

@@ -9,7 +9,7 @@
     EUE            equivalent uniform exposure -ln(mean exp(-a C)) / a
 
 Image noise alone makes an even lesion uneven. From the CV its variance is subtracted; all else is
-of the histogram without noise. All depend on resolution: compare lesions of one resolution.
+of the histogram without noise. All depend on resolution: `resolution` brings lesions to one.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from igdd.metrics._lesion_voxels import (
     with_interior,
     without_noise,
 )
+from igdd.metrics._resolution import RESOLUTION, mean_of
 from igdd.results import Value
 from igdd.types import Session
 from igdd.uncertainty import NORMAL_95, Estimate
@@ -64,6 +65,7 @@ def heterogeneity(
     bin_width: str | float | None = None,
     steepness: str | float | None = None,
     reference: str | None = None,
+    resolution: str | float | None = None,
 ) -> Iterator[Value]:
     """D10, D50, D90, CV, Gini, entropy, hot tail and equivalent uniform exposure of every lesion.
 
@@ -71,7 +73,7 @@ def heterogeneity(
     of the interior (`_interior`), a point spread below the rim, and as imaged (`_uncorrected`).
     """
     asked: Asked | None = None
-    for whole in lesions(session, "heterogeneity", kind):
+    for whole in lesions(session, "heterogeneity", kind, resolution):
         unit = whole.image.unit
         if asked is None:
             asked = Asked(
@@ -205,7 +207,7 @@ def _hot_ratio(lesion: Lesion, found: Found, number: int, reference: str) -> Val
     other_region(session, session.regions, reference, "reference")
     curves = session.curves
     place = curves.names.index(reference)
-    below = float(curves.values[place, lesion.time])
+    below = mean_of(session, session.regions, reference, lesion.time, lesion.blur)
     noise = float(curves.mean_covariance(lesion.time)[place, place])
     hot = found.estimate(number)
     value, sd = float("nan"), float("nan")
@@ -259,6 +261,7 @@ METRICS = (
                 default=None,
                 help="region whose mean the hot tail is divided by",
             ),
+            RESOLUTION,
         ),
         gives=_gives(),
         question="Q3",

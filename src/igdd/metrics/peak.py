@@ -5,6 +5,9 @@
 Values are as imaged: no partial-volume correction is applied to voxels. The noise of a peak is that
 of a weighted mean of correlated voxels; that the highest place was chosen is not in it. Calibration
 and dose are shared by all rows of a scan.
+
+What decides whether two scans may be compared stands in rows of the region "scan": the net activity
+given, and the time from administration to the start of the scan.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from igdd.kernels.sphere_peak import Peak
 
 PLACES: tuple[Literal["local", "global"], ...] = ("local", "global")
+# The region of rows that are of the whole scan; the comparison `response` looks for it.
+SCAN = "scan"
 LEAN = ("janma", "james128", "morgan120")
 
 
@@ -55,6 +60,7 @@ def peak(
     from igdd.kernels import sphere_peak
 
     image, regions = needed(session, "peak")
+    yield from _facts(session, image)
     scale = scale_of(session, lean)
     unknown = ("noise_unknown",) if image.variance is None else ()
     for number, name in enumerate(regions.names):
@@ -79,6 +85,27 @@ def peak(
                 if where == place:
                     yield from _scaled(rows, estimate, scale, flags)
             yield from _mean_sul(rows, frame[mask], scale)
+
+
+def _facts(session: Session, image: Image) -> Iterator[Value]:
+    """Net activity given, and the time from then to the scan, where one administration is known."""
+    given, frames = session.net_activity(), image.frames
+    after = float(frames.start[0]) / 60
+    found = []
+    if given is not None:
+        found.append(("administered_activity", given, "Bq"))
+    if frames.zero.kind == "administration" and len(session.subject.given) < 2:
+        found.append(("uptake_time", Estimate(value=after, sd=0.0), "min"))
+    for metric, estimate, unit in found:
+        yield Value(
+            region=SCAN,
+            metric=metric,
+            estimate=estimate,
+            unit=unit,
+            time=float(frames.middle[0]),
+            analyte=image.analyte,
+            method="net activity given" if unit == "Bq" else "administration to start of scan",
+        )
 
 
 def _rule_text(rule: str) -> str:
@@ -208,6 +235,7 @@ METRICS = (
         gives=(
             ("peak_local", "of image"), ("peak_global", "of image"),
             ("peak_local_volume", "mL"), ("peak_global_volume", "mL"),
+            ("administered_activity", "Bq"), ("uptake_time", "min"),
             ("suvpeak", "g/mL"), ("sulpeak", "g/mL"), ("sulmean", "g/mL"), ("sulsd", "g/mL"),
         ),
         question="Q5",

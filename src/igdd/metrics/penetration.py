@@ -16,6 +16,7 @@ from igdd.declare import Metric, Option
 from igdd.errors import StudyError
 from igdd.kernels import depth_profile as kernel
 from igdd.metrics._lesion_voxels import Found, Lesion, as_imaged, lesions, other_region
+from igdd.metrics._resolution import RESOLUTION
 from igdd.metrics.heterogeneity import KIND
 from igdd.results import Value
 from igdd.types import Session
@@ -26,14 +27,17 @@ FROM = ("rim", "vessel")
 
 
 def penetration(
-    session: Session, kind: str = "lesion", vessel: str | None = None
+    session: Session,
+    kind: str = "lesion",
+    vessel: str | None = None,
+    resolution: str | float | None = None,
 ) -> Iterator[Value]:
     """Shell means, core over rim, exponential length and depth of half uptake of every lesion.
 
     `vessel` names a region from which distances are taken as well. Length and depth are absent,
     and the rate is flagged, where the concentration does not fall from the rim (or vessel) on.
     """
-    for lesion in lesions(session, "penetration", kind):
+    for lesion in lesions(session, "penetration", kind, resolution):
         yield from _profile(lesion, "rim", lesion.depth)
         if vessel is not None:
             yield from _profile(lesion, "vessel", _from_vessel(lesion, vessel))
@@ -122,6 +126,7 @@ METRICS = (
         options=(
             KIND,
             Option("vessel", "text", default=None, help="region that holds the vessels"),
+            RESOLUTION,
         ),
         gives=tuple(
             (f"{start}_{name}", unit)

@@ -106,7 +106,9 @@ def chosen_region(mask: Path, drawn: Regions, wanted: str | None) -> str:
         return drawn.names[0]
     if wanted in drawn.names:
         return str(wanted)
-    found = ", ".join(drawn.names) if drawn.names else "none"
+    if not drawn.names:
+        raise InputError(f"{mask}: no voxel belongs to a region; expected some above 0")
+    found = ", ".join(drawn.names)
     said = f"no region {wanted!r}" if wanted is not None else f"{len(drawn.names)} regions"
     raise InputError(f"{mask}: {said}; expected one of: {found}; name it with --region")
 

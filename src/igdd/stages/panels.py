@@ -22,7 +22,7 @@ def panels(session: Session, anatomy: Image | None = None) -> tuple[Panel, ...]:
     """
     if session.image is None or session.regions is None:
         return ()
-    quantity, unit, factor = _shown(session)
+    quantity, unit, factor = shown(session)
     values = upright(np.nan_to_num(session.image.values[..., -1]), session.image.grid.affine)
     values = values * np.float32(factor)
     masks = {
@@ -89,7 +89,7 @@ def map_panel(
     )
 
 
-def _shown(session: Session) -> tuple[str, str, float]:
+def shown(session: Session) -> tuple[str, str, float]:
     """Quantity, unit and factor to show: SUV where dose and weight are known, else as measured."""
     given = session.net_activity()
     weight = session.subject.weight

@@ -20,6 +20,7 @@ from igdd.entries import CollectedEntry, InputsEntry, Label, RegionEntry, ScanEn
 from igdd.errors import StudyError
 from igdd.facts import Agent, Collected, Declared, Given, Scanner, Subject
 from igdd.results import COURSE
+from igdd.stages import release_study
 from igdd.study import Study, canonical
 from igdd.uncertainty import Estimate
 
@@ -47,7 +48,8 @@ class InputsPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionPlan:
-    """All that one session needs; `scan` is the one measured, `anatomy` the one shown beneath."""
+    """All that one session needs; `scan` is the one measured, `anatomy` the one shown beneath,
+    `others` those that metrics hold the measured one against, by their name."""
 
     subject: Subject
     name: str
@@ -62,6 +64,7 @@ class SessionPlan:
     inputs: InputsPlan | None = None
     fit: tuple[Mapping[str, Any], ...] = ()
     map: tuple[Mapping[str, Any], ...] = ()
+    others: tuple[ScanPlan, ...] = ()
     document: str
 
     @property
@@ -74,12 +77,14 @@ class SessionPlan:
         """Every file and folder that the session reads."""
         anatomy = () if self.anatomy is None else (self.anatomy.path,)
         blood = () if self.inputs is None else self.inputs.blood
-        return (self.scan.path, *self.scan.regions, *anatomy, *blood)
+        others = tuple(one.path for one in self.others)
+        return (self.scan.path, *self.scan.regions, *anatomy, *blood, *others)
 
 
 def plan(study: Study) -> tuple[SessionPlan, ...]:
     """One plan for each session that is not excluded, ordered by subject and session."""
     _check_names(study)
+    release_study.paths(study)
     document = study.document
     entries = {entry.id: entry for entry in document.subject}
     visits: dict[tuple[str, str], list[ScanEntry]] = {}
@@ -129,13 +134,15 @@ def _check_names(study: Study) -> None:
 def _plan_session(
     study: Study, entry: SubjectEntry, session: str, scans: list[ScanEntry]
 ) -> SessionPlan:
+    others = _named(study, [scan for scan in scans if scan.name is not None])
+    scans = [scan for scan in scans if scan.name is None]
     imaged = [scan for scan in scans if scan.modality not in ANATOMY]
     anatomy = [scan for scan in scans if scan.modality in ANATOMY]
     if len(imaged) != 1 or len(anatomy) > 1:
         raise StudyError(
             f"{study.path}: subject {entry.id}, session {session} has {len(imaged)} measured scans "
             f"and {len(anatomy)} of anatomy; expected one and at most one; "
-            "give each measured scan a session of its own"
+            "give each measured scan a session of its own, or a name to hold it against another"
         )
     document = study.document
     agent = agent_of(document, imaged[0].label)
@@ -163,12 +170,13 @@ def _plan_session(
     }
     raw |= {key: study.raw[key] for key in ("inputs", "fit", "map") if key in study.raw}
     return SessionPlan(
-        subject=subject_of(entry, agent.nuclide),
+        subject=subject_of(entry, agent.nuclide, session),
         name=session,
         agent=agent,
-        scanner=_scanner(study),
+        scanner=_scanner(study, imaged[0]),
         scan=_plan_scan(study, imaged[0]),
         anatomy=_plan_scan(study, anatomy[0]) if anatomy else None,
+        others=tuple(_plan_scan(study, one) for one in others),
         regions=regions,
         excluded=excluded,
         collected=tuple(_collected(one, entry.id, agent) for one in entry.collected),
@@ -180,6 +188,18 @@ def _plan_session(
         map=tuple(asked.model_dump() for asked in document.map),
         document=canonical(raw),
     )
+
+
+def _named(study: Study, scans: list[ScanEntry]) -> list[ScanEntry]:
+    """The scans of a session that have a name, each its own."""
+    names = [str(scan.name) for scan in scans]
+    for name in names:
+        if names.count(name) > 1:
+            raise StudyError(
+                f"{study.path}: subject {scans[0].subject}, session {scans[0].session} has two "
+                f"scans of the name {name!r}; expected one"
+            )
+    return scans
 
 
 def _collected(entry: CollectedEntry, subject: str, agent: Agent) -> Collected:
@@ -241,8 +261,11 @@ def _plan_scan(study: Study, scan: ScanEntry) -> ScanPlan:
     )
 
 
-def subject_of(entry: SubjectEntry, nuclide: str) -> Subject:
-    """A subject of the study, with the net activity of each administration of a label's nuclide."""
+def subject_of(entry: SubjectEntry, nuclide: str, session: str | None = None) -> Subject:
+    """A subject of the study, with the net activity of each administration of a label's nuclide.
+
+    session  leaves out what belongs to other sessions
+    """
     given = []
     named = {one.nuclide for one in entry.given}
     if nuclide and named and not named & {None, nuclide}:
@@ -252,6 +275,8 @@ def subject_of(entry: SubjectEntry, nuclide: str) -> Subject:
         )
     for one in entry.given:
         if nuclide and one.nuclide not in (None, nuclide):
+            continue
+        if session is not None and one.session not in (None, session):
             continue
         net = None
         if one.activity is not None:
@@ -294,14 +319,16 @@ def agent_of(document: Document, seen: Label | None = None) -> Agent:
     )
 
 
-def _scanner(study: Study) -> Scanner:
+def _scanner(study: Study, scan: ScanEntry) -> Scanner:
+    """What is known of the scanner, and of this scan where it says otherwise."""
     entry = study.document.scanner
+    own = scan.psf is not None
     return Scanner(
         cross_calibration=Estimate(
             value=entry.cross_calibration.factor, sd=entry.cross_calibration.sd
         ),
-        psf=entry.psf,
-        psf_sd=entry.psf_sd,
+        psf=scan.psf if own else entry.psf,
+        psf_sd=(scan.psf_sd or 0.0) if own else entry.psf_sd,
         noise_region=entry.noise.region if entry.noise else None,
         noise_correlation=entry.noise.correlation if entry.noise else None,
         boundary_sd=entry.boundary_sd,

@@ -19,7 +19,7 @@ from igdd.errors import StudyError
 from igdd.io import stored
 from igdd.io.stored import StoredSession
 from igdd.stages.plan import ScanPlan, SessionPlan, described
-from igdd.types import Image, Series, Session
+from igdd.types import Beside, Image, Series, Session
 
 if TYPE_CHECKING:
     from igdd.stages.kinetics import Kinetics
@@ -40,6 +40,7 @@ def measured(plan: SessionPlan, scratch: Path | None = None) -> StoredSession:
 
     `scratch` is a folder for the maps, which `stored.store` moves away; without it none are made.
     """
+    from igdd.stages.lesion_panels import lesion_panels
     from igdd.stages.measure import measure
     from igdd.stages.panels import panels
 
@@ -50,6 +51,7 @@ def measured(plan: SessionPlan, scratch: Path | None = None) -> StoredSession:
     requests = [
         (catalog.find("metrics", asked["metric"]), _options(asked)) for asked in plan.measure
     ]
+    asked = frozenset(metric.name for metric, _ in requests)
     methods = [image.source, f"Regions were drawn from {_kind_of_source(plan)}."]
     methods += [curves.source for curves in (session.curves, session.recovered) if curves]
     anatomy = _anatomy(plan, image)
@@ -57,7 +59,7 @@ def measured(plan: SessionPlan, scratch: Path | None = None) -> StoredSession:
     kinetics = _kinetics(plan, session, anatomy, folder)
     return StoredSession(
         measurements=measure(session, requests, kinetics.values),
-        panels=(*panels(session, anatomy), *kinetics.panels),
+        panels=(*panels(session, anatomy), *lesion_panels(session, asked), *kinetics.panels),
         methods=tuple(text for text in (*methods, *kinetics.methods) if text),
         kinds=dict(zip(session.curves.names, session.curves.kinds, strict=True)),
         inputs={},
@@ -132,8 +134,16 @@ def sampled(plan: SessionPlan) -> tuple[Session, Image]:
         flags=image.flags,
         psf=plan.scanner.psf,
         psf_sd=plan.scanner.psf_sd,
+        others={str(one.entry.name): _beside(plan, one) for one in plan.others},
     )
     return session, image
+
+
+def _beside(plan: SessionPlan, scan: ScanPlan) -> Beside:
+    """A further image of the visit; one of the measured one's modality has the scanner's psf."""
+    same = scan.entry.modality == plan.scan.entry.modality
+    psf = scan.entry.psf if scan.entry.psf is not None else plan.scanner.psf if same else None
+    return Beside(image=calibrated(plan, scan), psf=psf)
 
 
 def calibrated(plan: SessionPlan, scan: ScanPlan) -> Image:

@@ -17,9 +17,9 @@ from igdd import catalog, units
 from igdd.errors import InputError
 from igdd.flags import FLAGS
 from igdd.kernels import colocalisation
-from igdd.stages import together_measures as measured
+from igdd.metrics import _pair_measures as measured
+from igdd.metrics._matched import Matched, Stored, cropped, match
 from igdd.stages.features import chosen_frame, chosen_region, only_series
-from igdd.stages.matched import Matched, Stored, cropped, match
 from igdd.stages.panels import flat, spacing_of, upright
 from igdd.stages.tacs import stated_unit
 from igdd.types import Grid
@@ -27,8 +27,6 @@ from igdd.types import Grid
 GRIDS = ("coarser", "a", "b")
 # Bins along each axis of the joint histogram that is shown.
 SHOWN_BINS = 32
-# Voxels below which a region says little.
-FEW = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +123,7 @@ def compare(
         )
     grid = matched.grid
     one, other = (values[known] for values in matched.values)
-    rules = [_rule(text, of) for text, of in zip(asked.above, unit, strict=True)]
+    rules = [measured.rule_of(text, of) for text, of in zip(asked.above, unit, strict=True)]
     costes = colocalisation.costes_thresholds(one, other)
     above = (
         measured.threshold(one, rules[0], costes[0]),
@@ -157,7 +155,7 @@ def compare(
         "measures": rows,
         "lag": lag,
         "missed": missed,
-        "flags": sorted(_flags(pair, inside, rows)),
+        "flags": sorted(measured.flags_of(pair, inside, rows)),
     }  # fmt: skip
     shown, spacing = _slice(pair, grid)
     return Together(
@@ -267,41 +265,6 @@ def _grid(one: Grid, other: Grid, wanted: str) -> Grid:
     if wanted == "coarser":
         return other if other.voxel_volume > one.voxel_volume * (1 + 1e-6) else one
     return one if wanted == "a" else other
-
-
-def _rule(text: str, unit: str | None) -> str | float:
-    """A threshold as a number in the map's unit, or the name of a rule."""
-    plain = text.strip()
-    try:
-        rule: str | float = float(plain)
-    except ValueError:
-        rule = plain.lower()
-        if plain[:1].isdigit() or plain[:1] in "+-.":
-            if unit is None:
-                raise InputError(
-                    f"threshold {text!r} has a unit, but the image states none; "
-                    "expected a plain number, in the image's own unit"
-                ) from None
-            rule = units.read(plain, unit)
-    measured.check_rule(rule)
-    return rule
-
-
-def _flags(pair: measured.Pair, inside: np.ndarray, rows: list[dict[str, Any]]) -> set[str]:
-    flags = {"noise_unknown"}
-    if int(pair.region.sum()) < int(inside.sum()):
-        flags.add("nan_voxels")
-    if pair.one.size < FEW:
-        flags.add("few_voxels")
-    if pair.fwhm is None:
-        flags.add("resolution_unmatched")
-    if not pair.size >= measured.FEW_SAMPLES:
-        flags.add("few_independent_samples")
-    if not all(np.isfinite(row["value"]) for row in rows):
-        flags.add("feature_undefined")
-    if (pair.one < 0).any() or (pair.other < 0).any():
-        flags.add("negative_voxels")
-    return flags
 
 
 def _slice(pair: measured.Pair, grid: Grid) -> tuple[np.ndarray, tuple[float, float]]:

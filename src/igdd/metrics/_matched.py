@@ -15,9 +15,10 @@ import numpy as np
 
 from igdd.errors import InputError
 from igdd.kernels.blur import TRUNCATE, sigma_of
+from igdd.kernels.matched_resolution import blurred
+from igdd.kernels.matched_resolution import lacking as between
 from igdd.kernels.resample import shift_of
-from igdd.stages.align import onto
-from igdd.types import Frames, Grid, Image, Zero
+from igdd.types import Grid
 
 # Points per axis of a target voxel at which a finer image is read, at most.
 MOST_POINTS = 5
@@ -71,27 +72,11 @@ def cropped(grid: Grid, inside: np.ndarray) -> tuple[Grid, tuple[slice, slice, s
     return _part(grid, box), box
 
 
-def blurred(values: np.ndarray, spacing: np.ndarray, fwhm: float) -> np.ndarray:
-    """Values (i, j, k) under a Gaussian of a FWHM in mm; a voxel without a value has no part in it.
-
-    Beyond the image's border nothing is known either: what is known is weighted anew.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    known = np.isfinite(values)
-    sigma = sigma_of(fwhm, spacing)
-    total, weight = (
-        gaussian_filter(part, sigma, mode="constant", cval=0.0, truncate=TRUNCATE)
-        for part in (np.where(known, values, 0.0), known.astype(float))
-    )
-    return np.asarray(np.divide(total, weight, out=np.full(values.shape, np.nan), where=known))
-
-
 def _brought(image: Stored, grid: Grid, common: float | None) -> tuple[np.ndarray, str]:
     """An image on a grid at a common resolution, and what was done to it."""
     lacking = 0.0
     if common is not None and image.fwhm is not None:
-        lacking = float(np.sqrt(max(common**2 - image.fwhm**2, 0.0)))
+        lacking = between(image.fwhm, common)
     near = _near(image, grid, lacking)
     values = near.values.astype(float)
     steps = []
@@ -166,17 +151,25 @@ def _resampled(
     step = np.linalg.inv(source.affine[:3, :3]) @ grid.affine[:3, :3]
     need = np.ceil(np.abs(step).max(axis=0) - 0.01)
     points = [int(n) for n in np.clip(need, 1, MOST_POINTS)]
-    image = Image(
-        values=values[..., None],
-        grid=source,
-        quantity="",
-        unit="",
-        analyte="label",
-        frames=Frames(start=np.zeros(1), duration=np.ones(1), zero=Zero(kind="scan_start")),
-    )
     total = np.zeros(grid.shape)
     for place in product(*[(np.arange(n) - (n - 1) / 2) / n for n in points]):
         affine = grid.affine.copy()
         affine[:3, 3] = grid.world(np.array(place))
-        total += onto(image, Grid(shape=grid.shape, affine=affine)).values[..., 0]
+        total += _trilinear(values, source, Grid(shape=grid.shape, affine=affine))
     return total / np.prod(points), (points[0], points[1], points[2])
+
+
+def _trilinear(values: np.ndarray, source: Grid, grid: Grid) -> np.ndarray:
+    """Values on another grid; NaN where the source has none."""
+    if source.equals(grid):
+        return values
+    from scipy.ndimage import affine_transform
+
+    # A place that leaves the outermost voxel centres by rounding alone has not left the image.
+    step = np.round(np.linalg.inv(source.affine) @ grid.affine, 9)
+    return np.asarray(
+        affine_transform(
+            values.astype(np.float32), step[:3, :3], step[:3, 3],
+            output_shape=grid.shape, order=1, mode="constant", cval=np.nan,
+        )
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from igdd import units
 from igdd.errors import InputError
 from igdd.kernels import colocalisation as pairs
 from igdd.kernels import effective_size as sizes
@@ -21,6 +22,8 @@ from igdd.kernels.effective_size import Lags, Share
 QUADRANTS = ("both", "a_only", "b_only", "neither")
 # Independent samples below which a region hardly tells anything.
 FEW_SAMPLES = 10.0
+# Voxels below which a region says little.
+FEW = 64
 MOST_DISTANCES = 200
 
 
@@ -104,6 +107,42 @@ def _share(rule: str) -> float:
             "percentile such as p75"
         )
     return share
+
+
+def rule_of(text: str, unit: str | None) -> str | float:
+    """A threshold as a number in the map's unit, or the name of a rule."""
+    plain = text.strip()
+    try:
+        rule: str | float = float(plain)
+    except ValueError:
+        rule = plain.lower()
+        if plain[:1].isdigit() or plain[:1] in "+-.":
+            if unit is None:
+                raise InputError(
+                    f"threshold {text!r} has a unit, but the image states none; "
+                    "expected a plain number, in the image's own unit"
+                ) from None
+            rule = units.read(plain, unit)
+    check_rule(rule)
+    return rule
+
+
+def flags_of(pair: Pair, inside: np.ndarray, rows: list[dict[str, Any]]) -> set[str]:
+    """What to be careful about, of a pair and of its `measures`."""
+    flags = {"noise_unknown"}
+    if int(pair.region.sum()) < int(inside.sum()):
+        flags.add("nan_voxels")
+    if pair.one.size < FEW:
+        flags.add("few_voxels")
+    if pair.fwhm is None:
+        flags.add("resolution_unmatched")
+    if not pair.size >= FEW_SAMPLES:
+        flags.add("few_independent_samples")
+    if not all(np.isfinite(row["value"]) for row in rows):
+        flags.add("feature_undefined")
+    if (pair.one < 0).any() or (pair.other < 0).any():
+        flags.add("negative_voxels")
+    return flags
 
 
 def check_rule(rule: str | float) -> None:

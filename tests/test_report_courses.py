@@ -40,10 +40,10 @@ def test_an_exposure_has_a_logarithmic_course_a_chart_and_a_table():
     course, chart, table = courses.blocks(overview(results()), "Q2")
     assert course.name == "time-activity-log"
     assert chart.title == "AUC to the last session of uptake per mass"
-    assert table.columns == (
-        "region", "n", "AUC to the last session (%ID/g·h)", "terminal half-life (h)",
-    )  # fmt: skip
-    assert table.rows == (("liver", "3", "50.0 (50.0 to 50.0)", "–"),)
+    assert table.columns == ("region", "n", "AUC to the last session (%ID/g·h)")
+    assert "No region has a value of:" in table.note
+    assert "terminal half-life" in table.note
+    assert table.rows == (("liver", "3", "50.0 (50.0 to 50.0)"),)
 
 
 def test_other_questions_show_nothing_of_it():
@@ -62,11 +62,19 @@ def test_a_study_that_asks_for_no_course_shows_none():
     assert courses.blocks(overview(without), "Q2") == ()
 
 
-def test_a_column_without_a_number_is_a_dash_and_its_chart_is_left_out():
-    view = overview(results(area=float("nan")))
-    found = courses.blocks(view, "Q2")
-    assert [type(block).__name__ for block in found] == ["Chart", "Table"]
-    assert found[1].rows == ()
+def test_what_has_no_number_at_all_has_neither_table_nor_chart():
+    found = courses.blocks(overview(results(area=float("nan"))), "Q2")
+    assert [block.name for block in found] == ["time-activity-log"]
+
+
+def test_a_cell_of_fewer_subjects_than_its_line_says_of_how_many():
+    some = results()
+    rows = some.measurements
+    known = (rows["metric"] == "half_life_percent_id_per_g") & (rows["subject"] == "1")
+    rows.loc[known, ["value", "low", "high"]] = [30.0, 25.0, 36.0]
+    table = courses.blocks(overview(some), "Q2")[-1]
+    assert table.rows[0][1] == "3"
+    assert table.rows[0][3] == "30.0 (25.0 to 36.0), n = 1"
 
 
 def test_words_say_the_reference_and_leave_the_uptake_to_the_title():

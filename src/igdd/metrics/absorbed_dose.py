@@ -324,7 +324,7 @@ METRICS = (
             ("absorbed_dose", "Gy"),
             ("biologically_effective_dose", "Gy"),
         ),
-        question="Q2",
+        question="Q5",
         reference="MIRD Pamphlet 21 (Bolch et al., J Nucl Med 2009;50:477)",
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,17 @@ from igdd.report import wording
 from igdd.report.chart import Chart
 from igdd.report.figures import bars, time_activity
 from igdd.report.listings import Table
-from igdd.report.overview import Overview, each, group_means, natural, subject_means
+from igdd.report.overview import (
+    Overview,
+    each,
+    group_means,
+    natural,
+    subject_means,
+    with_lesions_pooled,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_ROWS = 60
 MOST_BARS = 30
@@ -29,6 +39,7 @@ _WORDS = {
     "auc_beyond": "extrapolated part",
     "half_life": "terminal half-life",
     "residence_time": "mean residence time",
+    "washout_at_zero": "its line at time zero",
 }
 
 
@@ -45,12 +56,12 @@ def blocks(view: Overview, question: str) -> tuple[Chart | Table, ...]:
     """Charts and tables of one question; nothing where no such metric was asked for."""
     found: list[Chart | Table | None] = []
     for asked in _asked(view, question):
-        rows = view.followed[view.followed["metric"].isin(asked.gives)]
+        rows = _rows(view, asked)
         if not len(rows):
             continue
         if asked.name == "exposure":
             found.append(time_activity(view, log=True))
-        found += [chart(view, asked), table(view, asked)]
+        found += [chart(view, asked, rows), table(view, asked, rows)]
     return tuple(block for block in found if block is not None)
 
 
@@ -75,14 +86,20 @@ def _words(template: str, options: Mapping[str, Any]) -> str:
     return f"{words} over {options['reference']}" if "{reference}" in template else words
 
 
-def table(view: Overview, asked: _Asked) -> Table | None:
-    """One line per region and arm, one column per metric: mean over subjects with its interval."""
+def _rows(view: Overview, asked: _Asked) -> pd.DataFrame:
+    """Rows of a metric; lesions of several subjects as one, since theirs have nothing in common."""
     rows = view.followed[view.followed["metric"].isin(asked.gives)]
-    present = [metric for metric in asked.gives if (rows["metric"] == metric).any()]
+    lesions = rows.loc[rows["kind"] == "lesion", "region"].nunique()
+    return with_lesions_pooled(rows) if lesions > 1 and rows["subject"].nunique() > 1 else rows
+
+
+def table(view: Overview, asked: _Asked, rows: pd.DataFrame) -> Table | None:
+    """One line per region and arm, one column per metric: mean over subjects with its interval."""
+    finite = rows[np.isfinite(rows["value"])]
+    present = [metric for metric in asked.gives if (finite["metric"] == metric).any()]
     if not present:
         return None
-    finite = rows[np.isfinite(rows["value"])]
-    means = group_means(finite, ["region", "group", "metric"]) if len(finite) else finite
+    means = group_means(finite, ["region", "group", "metric"])
     cells = {(row.region, row.group, row.metric): row for row in each(means)}
     units = {metric: rows.loc[rows["metric"] == metric, "unit"].iloc[0] for metric in present}
     arms = len(view.groups) > 1
@@ -93,7 +110,7 @@ def table(view: Overview, asked: _Asked) -> Table | None:
             if not any(row is not None for row in found):
                 continue
             count = max(int(row.subjects) for row in found if row is not None)
-            texts = [_cell(row) for row in found]
+            texts = [_cell(row, count) for row in found]
             lines.append((str(region), *((str(group),) if arms else ()), str(count), *texts))
     headings = [_with_unit(asked.gives[metric], metric, units[metric]) for metric in present]
     cut = (
@@ -105,15 +122,19 @@ def table(view: Overview, asked: _Asked) -> Table | None:
         rows=tuple(lines[:MOST_ROWS]),
         right=(False, *((False,) if arms else ()), True, *(True for _ in headings)),
         note="Mean over subjects with its 95 % interval (one subject: of the measurement); a dash "
-        f"where it cannot be had, for the reason that its flag in the table gives.{cut}",
+        "where it cannot be had, for the reason that its flag in the table gives."
+        + _absent(asked, present)
+        + cut,
     )
 
 
-def _cell(row: Any) -> str:
+def _cell(row: Any, count: int) -> str:
+    """A mean with its interval, and of how many subjects where the line's others are of more."""
     if row is None:
         return "–"
     shown = wording.with_interval(row.value, row.low, row.high)
-    return shown.replace(f" ({wording.INTERVAL_UNKNOWN})", "")
+    shown = shown.replace(f" ({wording.INTERVAL_UNKNOWN})", "")
+    return shown if int(row.subjects) == count else f"{shown}, n = {int(row.subjects)}"
 
 
 def _titled(asked: _Asked, words: str) -> str:
@@ -134,10 +155,16 @@ def _printed(metric: str, unit: str) -> str:
     )
 
 
-def chart(view: Overview, asked: _Asked) -> Chart | None:
+def _absent(asked: _Asked, present: list[str]) -> str:
+    """What no region has a value of."""
+    words = [words for metric, words in asked.gives.items() if metric not in present]
+    return f" No region has a value of: {', '.join(words)}." if words else ""
+
+
+def chart(view: Overview, asked: _Asked, rows: pd.DataFrame) -> Chart | None:
     """One dot per subject and a bar for the arm's mean with its interval, region by region."""
     metric, words = next(iter(asked.gives.items()))
-    rows = view.followed[(view.followed["metric"] == metric) & np.isfinite(view.followed["value"])]
+    rows = rows[(rows["metric"] == metric) & np.isfinite(rows["value"])]
     if not len(rows):
         return None
     axis = _with_unit(words, metric, str(rows["unit"].iloc[0]))

@@ -175,9 +175,9 @@ METRICS = (
             Option("regions", "regions", default=None, help="by name; otherwise every lesion"),
         ),
         gives=(
-            ("time_averaged_percent_id", "%"),
             ("delivery_percentile", "%"),
             ("delivery_percentile_all", "%"),
+            ("time_averaged_percent_id", "%"),
         ),
         question="Q1",
         reference="Chou et al. 2023, J Control Release 361:53 (data); Wilhelm et al. 2016, "

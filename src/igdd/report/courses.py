@@ -1,4 +1,4 @@
-"""What follows a subject over all sessions: a table of each such metric, and its first as a chart.
+"""What follows a subject over all sessions: a table of each such metric, its first as a chart.
 
 Rows come from metrics of level "subject": exposure, washout, absorbed dose, delivery percentile.
 """
@@ -163,10 +163,11 @@ def _absent(asked: _Asked, present: list[str]) -> str:
 
 def chart(view: Overview, asked: _Asked, rows: pd.DataFrame) -> Chart | None:
     """One dot per subject and a bar for the arm's mean with its interval, region by region."""
-    metric, words = next(iter(asked.gives.items()))
-    rows = rows[(rows["metric"] == metric) & np.isfinite(rows["value"])]
-    if not len(rows):
+    rows = rows[np.isfinite(rows["value"])]
+    metric = next((name for name in asked.gives if (rows["metric"] == name).any()), "")
+    if not metric:
         return None
+    words, rows = asked.gives[metric], rows[rows["metric"] == metric]
     axis = _with_unit(words, metric, str(rows["unit"].iloc[0]))
     means = group_means(rows, ["group", "region"])
     points = subject_means(rows, ["group", "region"])

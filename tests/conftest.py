@@ -38,6 +38,8 @@ def phantom_session():
 @pytest.fixture(scope="session")
 def phantom_course(phantom_session):
     """The phantom's uptake as it fades with 20 h half-life over four sessions."""
+    from dataclasses import replace
+
     import pandas as pd
 
     from igdd import catalog
@@ -54,7 +56,8 @@ def phantom_course(phantom_session):
         parts.append(part)
     curves = phantom_session.curves
     return Course(
-        subject=phantom_session.subject,
+        # Some metrics of a subject are for a species, and say so.
+        subject=replace(phantom_session.subject, species="mouse"),
         agent=phantom_session.agent,
         kinds=dict(zip(curves.names, curves.kinds, strict=True)),
         measurements=pd.concat(parts, ignore_index=True),
@@ -68,6 +71,7 @@ def turned_session():
 
 
 def _phantom(order: tuple[str, ...]):
+    from dataclasses import replace
     from datetime import datetime
 
     import numpy as np
@@ -76,7 +80,7 @@ def _phantom(order: tuple[str, ...]):
 
     from igdd.facts import Agent, Collected, Given, Scanner, Subject
     from igdd.stages.sample import noise_variance, sample
-    from igdd.types import Decay, Frames, Grid, Image, Regions, Session, Zero
+    from igdd.types import Beside, Decay, Frames, Grid, Image, Regions, Session, Zero
     from igdd.uncertainty import Estimate
 
     grid = Grid(shape=(36, 32, 30), affine=np.diag([4.0, 4.0, 4.0, 1.0]))
@@ -146,6 +150,10 @@ def _phantom(order: tuple[str, ...]):
         recovered=recovered,
         image=image,
         regions=regions,
+        # What options of free text name in the contract tests.
+        others={
+            "a": Beside(image=replace(image, values=image.values**2, analyte="label"), psf=6.0)
+        },
         densities={"": 1.0},
         collected=(
             Collected(
@@ -182,14 +190,26 @@ def _protocol(model, **changes):
     length = np.repeat([10.0, 30.0, 60.0, 120.0, 300.0], [6, 4, 3, 2, 16])
     if model.family == "contrast":
         length = np.full(120, 3.0)
-    elif model.family == "clearance":
+    elif model.family in ("clearance", "pharmacokinetic"):
         length = np.repeat([300.0, 3600.0, 14400.0], [6, 6, 10])
     start = np.concatenate([[0.0], np.cumsum(length)[:-1]])
     frames = Frames(start=start, duration=length, zero=Zero(kind="administration"))
     held = {one.name: one.held for one in model.parameters if one.held is not None}
     options = {one.name: one.default for one in model.options}
+    options |= required_options(model)
     known = {"frames": frames, "inputs": _inputs(model, frames), "held": held, "options": options}
     return Protocol(**(known | changes))
+
+
+def required_options(model):
+    """A value in SI for every option that has no default: the first choice, or 1."""
+    from igdd.declare import REQUIRED
+
+    return {
+        one.name: one.choices[0] if one.choices else 1.0
+        for one in model.options
+        if one.default == REQUIRED
+    }
 
 
 def _inputs(model, frames):

@@ -87,7 +87,8 @@ def tacs(
 def fit(
     model: Annotated[str, typer.Argument(help="`igdd list models` names them.")],
     curves: Annotated[
-        Path, typer.Option("--curves", help="Time-activity curves, as `tacs` writes.")
+        Path,
+        typer.Option("--curves", help="Curves as `tacs` writes, or subject, time, concentration."),
     ],
     blood: Input = None,
     reference: Reference = None,
@@ -100,9 +101,20 @@ def fit(
     hold: Hold = None,
     free: Free = None,
     option: Option_ = None,
-    unit: UnitOf = None,
+    unit: Annotated[
+        str | None,
+        typer.Option("--unit", "--concentration-unit", help="Where the file does not say."),
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option("--time-unit", help="Of samples, where the file does not say.")
+    ] = None,
     integration: Integration_ = None,
-    sd: Annotated[str | None, typer.Option("--sd", help="Frame weights: counts or equal.")] = None,
+    sd: Annotated[
+        str | None, typer.Option("--sd", help="Weights: counts, equal, relative or root.")
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="95 % limits of parameters by profile likelihood.")
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="HTML page of curves and fits.")
     ] = None,
@@ -110,16 +122,17 @@ def fit(
 ) -> None:
     """Fit a kinetic model to the curves of regions. Parameters, standard errors, flags, AICc."""
     from igdd.stages import single_fit
-    from igdd.stages.fit import as_json as fit_as_json
+    from igdd.stages.sample_fit import fit_file
 
     seen = single_fit.Seen(
         tables=tuple(blood or ()), reference=reference, artery=artery, portal=portal,
         population=population, options=single_fit.input_options(input_option or ()),
     )  # fmt: skip
-    made = single_fit.fit_table(
-        model, curves, seen, unit=unit, start=start, end=end, sd=sd,
+    made = fit_file(
+        model, curves, seen, unit=unit, time_unit=time_unit, start=start, end=end, sd=sd,
         hold=single_fit.named_values(hold or (), "--hold"), free=tuple(free or ()),
-        integration=integration, **single_fit.named_values(option or (), "--option"),
+        integration=integration, profile=profile,
+        **single_fit.named_values(option or (), "--option"),
     )  # fmt: skip
     if plot is not None:
         from igdd.report.content import content
@@ -127,7 +140,7 @@ def fit(
 
         results = single_fit.results(made, f"{model}: {curves.name}")
         plot.write_text(page(content(results)), encoding="utf-8")
-    say(fit_as_json(made.fit), single_fit.text(made.fit), as_json)
+    say(single_fit.entries(made), "\n\n".join(single_fit.text(one.fit) for one in made), as_json)
 
 
 @app.command(name="map")

@@ -109,6 +109,8 @@ class Model:
                 search, done for many curves at once; None: only predict is known, and regions are
                 fitted from the parameters' `start`
     closed      whether that solution is final; else regions are refined on `predict`
+    jacobian    jacobian(parameters (n, p), protocol) -> derivatives (n, t, p) of the curves; None:
+                differences are taken
     voxelwise   whether maps of it can be made (needs `prepare`)
     variant     variant(model, options in SI) -> the model as its options make it: a route without
                 absorption has no ka; None: the options change no parameter
@@ -126,6 +128,7 @@ class Model:
     prepare: Callable[..., Any] | None = None
     closed: bool = False
     voxelwise: bool = False
+    jacobian: Callable[..., Any] | None = None
     variant: Callable[..., Model] | None = None
     family: str = "tissue"
     options: tuple[Option, ...] = ()

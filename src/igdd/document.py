@@ -22,6 +22,7 @@ from igdd.entries import (
     FitEntry,
     InputsEntry,
     RegionEntry,
+    ReleaseEntry,
     ScanEntry,
     ScannerEntry,
     Select,
@@ -40,6 +41,8 @@ _OPTION_TYPES: dict[str, Any] = {
     "region": str,
     "regions": Select,
     "of image": str,
+    # Read once the curves say of what they hold a concentration.
+    "{amount}": str,
 }
 
 
@@ -99,6 +102,7 @@ class Document(Entry):
     fit: tuple[Any, ...] = ()
     measure: tuple[Any, ...] = Field(min_length=1)
     compare: tuple[Any, ...] = ()
+    release: tuple[ReleaseEntry, ...] = ()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Document:

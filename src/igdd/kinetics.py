@@ -188,6 +188,8 @@ class Fit:
     freedom     (n,) degrees of freedom of the standard errors, frames less fitted parameters
     flags       one tuple for each region
     notes       one mapping for each region: t*, chosen by rule or given
+    limits      (n, p, 2) of 95 % by profile likelihood, infinite where the data set none; NaN for
+                derived and held parameters; None: not asked for
     """
 
     model: str
@@ -202,6 +204,7 @@ class Fit:
     flags: tuple[tuple[str, ...], ...]
     sd: np.ndarray | None = None
     notes: tuple[Mapping[str, float], ...] = ()
+    limits: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         freeze(self)

@@ -296,7 +296,8 @@ def _step(
     scale = np.where(length > 0, length, 1.0)
     matrix = local.information / scale[:, :, None] / scale[:, None, :]
     diagonal = np.arange(matrix.shape[1])
-    matrix[:, diagonal, diagonal] = 1 + damping[:, None]
+    # Exact derivatives may be equal to the last digit, and damping fades below rounding.
+    matrix[:, diagonal, diagonal] = 1 + np.maximum(damping, RIDGE)[:, None]
     gradient = local.gradient / scale
     below, above = (problem.low - parameters) * scale, (problem.high - parameters) * scale
     held = _blocked(problem, parameters, gradient) | (length == 0)
@@ -365,7 +366,8 @@ def _covariance(information: np.ndarray, idle: np.ndarray) -> tuple[np.ndarray, 
     masked = np.where(idle[:, :, None] | idle[:, None, :], 0.0, information)
     masked[:, diagonal, diagonal] += idle
     conditions = judge.condition(masked)
-    known = conditions < 1 / np.finfo(float).eps
+    # Columns that are equal to the last digit have a condition of rounding, just below 1 / eps.
+    known = conditions < 0.1 / np.finfo(float).eps
     masked[~known] = np.eye(len(diagonal))
     scale = np.sqrt(masked[:, diagonal, diagonal])
     matrix = masked / scale[:, :, None] / scale[:, None, :]

@@ -66,6 +66,8 @@ def fit(
     sd: np.ndarray | str | None = None,
     integration: Integration | None = None,
     unit: str | None = None,
+    shown: str | None = None,
+    profile: bool = False,
     **options: Any,
 ) -> Fit:
     """A model fitted to the curve of every region, each on its own.
@@ -78,18 +80,24 @@ def fit(
                  inverse variance. None: the delay of a tissue model where the inputs are a table
                  of blood, whose clock nobody set by the tissue's
     sd           standard deviations (t,) or (n, t), infinite for a frame that is not to be used;
-                 "counts": as counting leaves them (`counts_sd`); "equal": all frames alike; None:
-                 what is known of the curves' noise, else all frames alike
+                 "counts": as counting leaves them (`counts_sd`); "relative", "root": in proportion
+                 to each value or its root; "equal": all frames alike; None: what is known of the
+                 curves' noise, else all frames alike
     unit         of the curves' table, where it does not say
+    shown        concentration in whose units volumes and clearances are given, where it is not that
+                 of the curves: mg/L for curves in g/mL
+    profile      whether limits of the parameters are found by profile likelihood
     options      the model's own, as its declaration names them
 
     Standard deviations say how frames compare; the residuals say how large the noise is.
     """
     declared: Model = catalog.find("models", model) if isinstance(model, str) else model
     curves = curves if isinstance(curves, Curves) else _read_curves(Path(curves), unit)
+    curves = doors.in_percent(declared, curves)
     window = {"start": doors.seconds(start, "start"), "end": doors.seconds(end, "end")}
-    held = doors.held_values(declared, {} if hold is None else hold, free)
     settings = {name: one for name, one in window.items() if _is_option(declared, name)}
+    declared, chosen = doors.arranged(declared, curves.unit, settings | options, shown=shown)
+    held = doors.held_values(declared, {} if hold is None else hold, free)
     frames, used, kept = _frames(declared, curves.frames, window, integration)
     protocol = doors.build(
         declared,
@@ -97,7 +105,7 @@ def fit(
         _read_inputs(inputs),
         curves.unit,
         held=held,
-        options=doors.option_values(declared, settings | options),
+        options=chosen,
         integration=integration,
     )
     spread = doors.deviations(sd, curves)
@@ -105,10 +113,20 @@ def fit(
     values = np.asarray(curves.values[:, kept], dtype=float)
     task = Task(model=declared, protocol=protocol, values=values, used=used, sd=spread)
     _check_size(task)
+    if "dose" in chosen and curves.frames.zero.kind == "scan_start":
+        flags = tuple((*own, "dose_time_assumed") for own in curves.flags)
+        curves = replace(curves, flags=flags)
     said = {*(hold or {}), *free}
     common = common_names(declared, shared, said, measured=isinstance(inputs, str | Path))
     task, notes = with_common(task, common)
-    return _finished(task, _solve(task), curves, kept, notes)
+    # Values beyond measure overflow on the way; what comes of them is flagged.
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = _finished(task, _solve(task), curves, kept, notes)
+    if not profile:
+        return made
+    from igdd.stages.profile_limits import with_limits
+
+    return with_limits(made, task)
 
 
 def common_names(
@@ -227,6 +245,7 @@ def _solve(task: Task) -> Solution:
     bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
     bounds[~free] = -np.inf, np.inf
     starts = _starts(model) * factors if found is None else found.parameters[:, None]
+    slopes = model.jacobian
     fitted = fit_curves(
         lambda parameters: model.predict(parameters, protocol),
         values,
@@ -234,6 +253,7 @@ def _solve(task: Task) -> Solution:
         np.where(free, starts, held),
         bounds,
         free=free,
+        jacobian=None if slopes is None else lambda parameters: slopes(parameters, protocol),
     )
     return Solution(**fitted._asdict(), notes={} if found is None else found.notes)
 
@@ -346,7 +366,8 @@ def as_json(fit: Fit) -> list[dict[str, Any]]:
     """One entry for each region, in display units; what is not known is null."""
     factors = np.array([doors.si_factor(unit) for unit in fit.display])
     values = fit.values / factors
-    deviations = np.sqrt(np.einsum("njj->nj", fit.covariance)) / factors
+    # A derived variance of all but 0 may be below it by rounding.
+    deviations = np.sqrt(np.maximum(np.einsum("njj->nj", fit.covariance), 0.0)) / factors
     notes = fit.notes or ({},) * len(fit.names)
     return [
         {
@@ -356,6 +377,7 @@ def as_json(fit: Fit) -> list[dict[str, Any]]:
                     "value": _number(values[row, column]),
                     "sd": _number(deviations[row, column]),
                     "unit": fit.display[column],
+                    **_limits(fit, row, column, factors[column]),
                 }
                 for column, parameter in enumerate(fit.parameters)
             },
@@ -365,6 +387,14 @@ def as_json(fit: Fit) -> list[dict[str, Any]]:
         }
         for row, name in enumerate(fit.names)
     ]
+
+
+def _limits(fit: Fit, row: int, column: int, factor: float) -> dict[str, float | None]:
+    """Limits of 95 % in the display unit, where they were asked for; null: there is none."""
+    if fit.limits is None or np.isnan(fit.limits[row, column]).any():
+        return {}
+    low, high = fit.limits[row, column] / factor
+    return {"low": _number(low), "high": _number(high)}
 
 
 def _number(value: float) -> float | None:

@@ -18,7 +18,7 @@ from igdd.kinetics import Fit, InputCurve
 from igdd.results import FittedCurves, Panel, Value
 from igdd.stages.panels import map_panel
 from igdd.stages.plan import InputsPlan, SessionPlan
-from igdd.stages.protocol import held_values, si_factor
+from igdd.stages.protocol import arranged, held_values, si_factor
 from igdd.types import Curves, Frames, Image, Session
 from igdd.uncertainty import NORMAL_95, Estimate
 
@@ -60,7 +60,9 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         words["shared"] = _common(model, asked, plan)
         found = fit(model, curves, inputs, **words)
         shared = _shared(found, fit, (model, curves, inputs, words))
-        held = held_values(model, asked["hold"], asked["free"])
+        own = {key: words.get(key) for key in (option.name for option in model.options)}
+        settled, _ = arranged(model, curves.unit, own)
+        held = held_values(settled, asked["hold"], asked["free"])
         values += rows(found, shared, curves, held)
         visit = (session.subject.id, session.name)
         shown.append(to_show(found, curves, visit, inputs, held))
@@ -272,7 +274,8 @@ def rows(
                 continue
             factor = si_factor(unit)
             common = float(shared[row, column]) / factor
-            random = float(np.sqrt(found.covariance[row, column, column])) / factor
+            # below 0 by rounding, where a derived variance is all but 0
+            random = float(np.sqrt(max(found.covariance[row, column, column], 0.0))) / factor
             value = float(found.values[row, column]) / factor
             half = float(np.hypot(reach * random, NORMAL_95 * common))
             yield Value(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from igdd import units
 from igdd.errors import InputError, UnitsError
+from igdd.stages.amounts import quotient
 
 NUMBER = re.compile(r"\s*[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\s*(?P<unit>.+?)\s*")
 
@@ -36,31 +37,18 @@ def read_dose(text: str | None, concentration: str) -> Dose:
     """
     if text is None:
         return Dose()
-    amount, space = _quotient(concentration)
+    amount, space = quotient(concentration)
     if not space:
         raise UnitsError(
             f"concentration in {concentration!r} has no volume or mass below it, so that a dose "
             "gives no clearance; expected a unit such as mg/L or %ID/g; leave the dose out"
         )
     match = NUMBER.fullmatch(text)
-    per = _quotient(match["unit"])[1] if match else ""
+    per = quotient(match["unit"])[1] if match else ""
     value = units.read(text, f"{amount}/{_grouped(per)}" if per else amount)
     if value < 0:
         raise InputError(f"dose {text!r} is negative; expected an amount of at least 0")
     return Dose(value=value, space=space, per=per)
-
-
-def _quotient(unit: str) -> tuple[str, str]:
-    """Numerator and denominator of a unit; the latter empty where there is none."""
-    plain = units.parse(unit).ucum
-    depth = 0
-    for place, sign in enumerate(plain):
-        depth += (sign == "(") - (sign == ")")
-        if sign == "/" and not depth:
-            below = plain[place + 1 :]
-            whole = re.fullmatch(r"\(([^()]*)\)", below)
-            return plain[:place] or "1", whole[1] if whole else below
-    return plain, ""
 
 
 def _grouped(unit: str) -> str:
@@ -80,7 +68,7 @@ def unit_of(code: str, time: str, concentration: str, dose: Dose) -> str:
     >>> [unit_of(code, "h", "mg/L", dose) for code in ("AUCLST", "AUMCLST", "CLO", "VZO", "LAMZ")]
     ['h.mg/L', 'h2.mg/L', 'L/h', 'L', '1/h']
     """
-    amount, space = _quotient(concentration)
+    amount, space = quotient(concentration)
     squared = f"{time}2" if time.isalpha() else f"{time}.{time}"
     special = {
         "CMAXD": _over(dose.per or "1", space),

@@ -17,6 +17,7 @@ from igdd.decay import correction
 from igdd.declare import REQUIRED, Model, Option, Parameter
 from igdd.errors import InputError, StudyError, UnitsError
 from igdd.kinetics import InputCurve, Integration, Protocol
+from igdd.stages import amounts
 from igdd.types import Curves, Frames
 
 # The fluid that may fill a role.
@@ -28,6 +29,9 @@ ROUNDED = 0.1
 # Counts below this share of a curve's largest weigh as if they were this share: a frame without
 # counts is uncertain, not certain.
 LEAST_COUNTS = 0.01
+# Standard deviations in proportion to a power of each value: weights of 1 / y and 1 / y^2.
+POWERS = {"relative": 1.0, "root": 0.5}
+WEIGHTINGS = ("counts", "equal", *POWERS)
 
 
 def si_factor(unit: str) -> float:
@@ -121,6 +125,37 @@ def _held(parameter: Parameter, value: str | float) -> float:
             f"hold {parameter.name}: {value:g} {parameter.unit}; expected from {low:g} to {high:g}"
         )
     return float(value) * si_factor(parameter.unit)
+
+
+def in_percent(model: Model, curves: Curves) -> Curves:
+    """The curves as the model has them: those of a release in % of the load, others as they are."""
+    if model.family != "release" or curves.unit == "%":
+        return curves
+    try:
+        scale = units.factor(curves.unit, "%")
+    except UnitsError as error:
+        raise UnitsError(f"model {model.name} is of release in % of the load; {error}") from error
+    return replace(
+        curves, values=curves.values * scale, covariance=curves.covariance * scale**2, unit="%"
+    )
+
+
+def arranged(
+    model: Model, unit: str, given: Mapping[str, Any], shown: str | None = None
+) -> tuple[Model, dict[str, Any]]:
+    """The model as its options and the curves' unit make it, and the options in SI.
+
+    shown  concentration in whose units volumes and clearances are shown and held
+    """
+    known = amounts.concrete(model, unit)
+    if known is not model and units.factor(unit, amounts.inside(unit)) != 1:
+        raise UnitsError(
+            f"model {model.name}: the curves are in {unit}; expected them in "
+            f"{amounts.inside(unit)}, as tables of them are read"
+        )
+    options = option_values(known, given)
+    model = model if model.variant is None else model.variant(model, options)
+    return amounts.concrete(model, unit if shown is None else shown), options
 
 
 def option_values(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,8 +315,11 @@ def deviations(sd: np.ndarray | str | None, curves: Curves) -> np.ndarray | None
         variance = np.einsum("tnn->nt", curves.covariance)
         return np.sqrt(variance) if (variance > 0).all() else None
     if isinstance(sd, str):
-        if sd not in ("counts", "equal"):
-            raise InputError(f"sd is {sd!r}; expected 'counts', 'equal' or numbers")
+        if sd not in WEIGHTINGS:
+            named = ", ".join(map(repr, WEIGHTINGS))
+            raise InputError(f"sd is {sd!r}; expected {named} or numbers")
+        if sd in POWERS:
+            return np.where(curves.values > 0, np.abs(curves.values) ** POWERS[sd], np.inf)
         return counts_sd(curves) if sd == "counts" else None
     sd = np.asarray(sd, dtype=float)
     if sd.shape not in (shape, shape[1:]):

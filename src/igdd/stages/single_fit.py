@@ -108,8 +108,8 @@ def fit_table(
     ]
     if not rows:
         raise InputError(f"{path}: has no region beside those that serve as inputs")
-    curves = curves.of(rows)
     declared = catalog.find("models", model)
+    curves = doors.in_percent(declared, curves.of(rows))
     held = doors.held_values(declared, hold or {}, free)
     # The blood's clock is not the tissue's: one delay for the scan, unless the caller says.
     measured = common_names(declared, None, {*(hold or {}), *free}, measured=bool(seen.tables))
@@ -117,18 +117,29 @@ def fit_table(
     return TableFit(fit=made, curves=curves, inputs=found, held=tuple(held))
 
 
-def results(made: TableFit, title: str) -> Results:
-    """The fit as results of a study of one nameless subject, for the report's pages."""
+def entries(made: Sequence[TableFit]) -> list[dict[str, Any]]:
+    """One entry for each region of all fits, in display units."""
+    from igdd.stages.fit import as_json
+
+    return [entry for one in made for entry in as_json(one.fit)]
+
+
+def results(made: Sequence[TableFit], title: str) -> Results:
+    """The fits as results of a study of one nameless subject, for the report's pages."""
     import pandas as pd
 
     from igdd.stages.kinetics import rows, to_show
 
-    values = rows(made.fit, np.zeros_like(made.fit.values), made.curves, made.held)
+    values = [
+        value
+        for one in made
+        for value in rows(one.fit, np.zeros_like(one.fit.values), one.curves, one.held)
+    ]
     return Results(
         study={"schema": 1, "title": title},
         measurements=pd.DataFrame([one.row("1", "1", "") for one in values], columns=list(COLUMNS)),
         findings=pd.DataFrame(columns=list(FINDINGS)),
-        fits=(to_show(made.fit, made.curves, ("1", "1"), made.inputs, made.held),),
+        fits=tuple(to_show(one.fit, one.curves, ("1", "1"), one.inputs, one.held) for one in made),
     )
 
 
@@ -252,7 +263,8 @@ def text(fit: Fit) -> str:
     for row, region in enumerate(fit.names):
         cells = [
             _cell(fit.values[row, column] / factor,
-                  np.sqrt(fit.covariance[row, column, column]) / factor)
+                  np.sqrt(max(fit.covariance[row, column, column], 0.0)) / factor)
+            + ("" if fit.limits is None else _range(fit.limits[row, column] / factor))
             for column, factor in enumerate(factors)
         ]  # fmt: skip
         notes = fit.notes[row] if fit.notes else {}
@@ -267,6 +279,11 @@ def text(fit: Fit) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _range(limits: np.ndarray) -> str:
+    low, high = limits
+    return "" if np.isnan(limits).any() else f" [{low:.4g}, {high:.4g}]"
 
 
 def _cell(value: float, sd: float) -> str:

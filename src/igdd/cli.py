@@ -13,7 +13,17 @@ from typing import Annotated, Any
 
 import typer
 
-from igdd import cli_jobs
+from igdd import (
+    cli_delivery,
+    cli_delivery_models,
+    cli_dose,
+    cli_dose_map,
+    cli_individual,
+    cli_jobs,
+    cli_label,
+    cli_release,
+    cli_scale,
+)
 from igdd.cli_app import AsJson, app, count, progress_bar, say
 from igdd.errors import FitError, IgddError, InputError, MissingExtra
 
@@ -24,7 +34,19 @@ Data = Annotated[
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default all cores.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the report in the browser.")]
 
-__all__ = ["app", "cli_jobs", "main"]  # importing the jobs adds their commands to the application
+# Importing these adds their commands to the application.
+JOBS = (
+    cli_jobs,
+    cli_dose,
+    cli_dose_map,
+    cli_individual,
+    cli_release,
+    cli_label,
+    cli_delivery,
+    cli_delivery_models,
+    cli_scale,
+)
+__all__ = ["JOBS", "app", "main"]
 
 INTERRUPTED = 130  # how typer ends after Ctrl-C
 
@@ -244,6 +266,11 @@ def _print_run(results: Any, folder: Path, as_json: bool, open_report: bool) -> 
     say(facts, text, as_json)
     if open_report:
         typer.launch(str(html))
+
+
+# The commands of a study stand first in the help, then the jobs by topic.
+_TOPICS = [__name__, *(job.__name__ for job in JOBS)]
+app.registered_commands.sort(key=lambda one: _TOPICS.index(getattr(one.callback, "__module__", "")))
 
 
 def main() -> None:

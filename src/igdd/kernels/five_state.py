@@ -37,7 +37,7 @@ def courses(rates: np.ndarray, times: np.ndarray, dose: float = 1.0) -> np.ndarr
     >>> courses(one_way, np.array([50.0]), dose=100.0).round(6)
     array([[[ 0.,  0., 50., 50.,  0.]]])
     """
-    from igdd.kernels.matrix_exponential import propagate
+    from igdd.kernels.linear_system import propagate
 
     rates = np.atleast_2d(np.asarray(rates, dtype=float))
     times = np.asarray(times, dtype=float)

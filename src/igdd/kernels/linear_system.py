@@ -18,6 +18,8 @@ from igdd.errors import InputError
 NEAR = 0.5
 TERMS = 18
 MOST_SQUARINGS = 200
+# Rates times the time beyond which repeated squaring has lost too many digits of a course.
+LARGEST = 1e12
 
 
 class Dose(NamedTuple):
@@ -47,6 +49,29 @@ def amounts(matrix: np.ndarray, doses: list[Dose], times: np.ndarray) -> np.ndar
     found = np.zeros((times.size, len(matrix)))
     for dose in doses:
         found += _one(matrix, dose, times)
+    return found
+
+
+def propagate(matrix: np.ndarray, initial: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """x(t) (m, t, n) of x' = A x for matrices (m, n, n) from x(0) (n,), at ascending times (t,).
+
+    >>> fall = np.array([[[-1.0, 0.0], [1.0, 0.0]]])
+    >>> propagate(fall, np.array([8.0, 0.0]), np.log([2.0, 4.0])).round(9)
+    array([[[4., 4.],
+            [2., 6.]]])
+    """
+    reach = float(np.abs(matrix).sum(axis=1).max(initial=0.0)) * float(times.max(initial=0.0))
+    if not reach <= LARGEST:
+        raise InputError(
+            f"rates times the longest time are {reach:.3g}; expected at most {LARGEST:g}, beyond "
+            "which rounding rules; is a unit off?"
+        )
+    over = exponential(matrix[:, None] * np.diff(times, prepend=0.0)[:, None, None])
+    state = np.broadcast_to(np.asarray(initial, dtype=float), (len(matrix), len(initial)))
+    found = np.empty((len(matrix), times.size, len(initial)))
+    for column in range(times.size):
+        state = np.einsum("mij,mj->mi", over[:, column], state)
+        found[:, column] = state
     return found
 
 

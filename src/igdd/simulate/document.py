@@ -74,6 +74,10 @@ metric = "uptake"
 [[measure]]
 metric = "ledger"
 
+[[measure]]
+metric = "exposure"
+of = "percent_id_per_g"
+
 [[compare]]
 method = "groups"
 on = "percent_id_per_g"

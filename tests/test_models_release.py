@@ -1,12 +1,16 @@
 """Release models: declarations, lag and Fmax, fits of the mean profile, flags."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from igdd.errors import UnitsError
 from igdd.kinetics import Protocol, Status
 from igdd.models.release import MODELS
-from igdd.stages.fit import fit
+from igdd.stages.fit import as_json, fit
 from igdd.stages.protocol import held_values, option_values, si_factor
+from igdd.stages.single_fit import Seen, fit_table, text
 from igdd.types import Curves, Frames, Zero
 
 MODEL = {model.name: model for model in MODELS}
@@ -210,3 +214,48 @@ def test_the_unit_of_time_changes_no_curve():
             found = fit(model, curves(values, HOURS * stretch), integration="instant")
             used = np.isfinite(found.predicted[0])
             np.testing.assert_allclose(found.predicted[0][used], values[0][used], atol=1e-4)
+
+
+def test_curves_in_fractions_give_what_curves_in_percent_give():
+    model = MODEL["weibull"]
+    values = model.predict(parameters("weibull")[None], protocol(model))
+    percent = curves(values)
+    fractions = replace(percent, values=values / 100, unit="1")
+    first, second = (fit(model, one, integration="instant") for one in (percent, fractions))
+    np.testing.assert_allclose(second.values, first.values, rtol=1e-6)  # rounding of the division
+    np.testing.assert_allclose(second.predicted, first.predicted, rtol=1e-6)
+
+
+def test_the_fractions_of_a_table_of_frames_are_shown_in_percent(tmp_path):
+    model = MODEL["first_order"]
+    released = model.predict(parameters("first_order")[None], protocol(model))[0] / 100
+    rows = [
+        f"{hour * HOUR - 1},{hour * HOUR + 1},{value:.17g}"
+        for hour, value in zip(HOURS, released, strict=True)
+    ]
+    path = tmp_path / "curves.csv"
+    path.write_text("frame_start [s],frame_end [s],A [1]\n" + "\n".join(rows) + "\n")
+    made = fit_table("first_order", path, Seen(), integration="instant")
+    assert made.curves.unit == "%"
+    np.testing.assert_allclose(made.fit.predicted, made.curves.values, rtol=1e-6)
+    (entry,) = as_json(made.fit)
+    assert entry["parameters"]["k1"]["value"] == pytest.approx(0.09, rel=1e-6)
+    assert entry["parameters"]["Fmax"]["value"] == pytest.approx(100)
+
+
+def test_concentrations_are_no_release():
+    with pytest.raises(UnitsError, match=r"first_order is of release in % of the load.*kBq/mL"):
+        fit("first_order", replace(curves(np.ones(HOURS.size)), unit="kBq/mL"))
+
+
+def test_a_variance_below_zero_by_rounding_is_no_deviation():
+    model = MODEL["weibull"]
+    values = model.predict(parameters("weibull")[None], protocol(model))
+    noise = np.random.default_rng(4).normal(0, 0.5, values.shape)
+    found = fit(model, curves(values + noise), integration="instant")
+    covariance = found.covariance.copy()
+    covariance[0, -1, -1] = -1e-22
+    (entry,) = as_json(replace(found, covariance=covariance))  # a warning would be an error
+    assert entry["parameters"][found.parameters[-1]]["sd"] == 0
+    assert text(found).count("±") == 4  # Td, beta, T50, T80
+    assert text(replace(found, covariance=covariance)).count("±") == 3

@@ -272,7 +272,7 @@ def test_one_point_gives_no_rank_and_no_error(tmp_path):
     (found,) = release(single(tmp_path, [40.0], [3.0]))["formulations"]
     assert found["best"] is None
     assert found["T50"]["value"] != found["T50"]["value"]
-    assert text({"formulations": [found], "comparisons": []}).startswith("A: T50 unknown")
+    assert text({"formulations": [found], "comparisons": []}).startswith("A: T50 not reached")
 
 
 def test_unequal_vessels_are_averaged_where_they_are_and_flagged(tmp_path):
@@ -348,3 +348,10 @@ def test_the_command_prints_writes_a_page_and_gives_json(tmp_path):
     assert "Released over time" in page.read_text()
     found = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
     assert {row["model"] for row in found["formulations"][0]["models"]} == {"weibull", "higuchi"}
+
+
+def test_a_level_that_is_not_reached_is_said_without_a_unit(tmp_path):
+    found = release(single(tmp_path, 0.5 * TIMES), models=["zero_order"])
+    lines = text(found).splitlines()
+    assert lines[0].startswith("A: T50 not reached, T80 not reached, MDT ")
+    assert "k0 0.5 %/h" in lines[1]

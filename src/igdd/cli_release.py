@@ -81,9 +81,10 @@ def release(
     )  # fmt: skip
     if plot is not None:
         from igdd.report.html import page
-        from igdd.report.release import content
+        from igdd.report.release_page import content
+        from igdd.stages.release_study import to_show
 
-        plot.write_text(page(content(found, f"Release: {table.name}")), encoding="utf-8")
+        plot.write_text(page(content(to_show(found, table.name))), encoding="utf-8")
     say(found, text(found), as_json)
 
 

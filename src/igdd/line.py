@@ -25,6 +25,7 @@ from igdd.errors import InputError, StudyError
 from igdd.io.bounded import writable
 from igdd.provenance import code, hashes, sha256_text, versions
 from igdd.results import Results
+from igdd.stages import release_study
 from igdd.stages.methods import together
 from igdd.stages.plan import SessionPlan, agent_of, plan
 from igdd.study import Study, canonical, load_study
@@ -68,6 +69,7 @@ def run(
     writable(folder)
     with _locked(folder), _logged(folder):
         plans = plan(study)
+        release_study.compute(study, folder)
         compute_sessions(plans, study, folder, workers=workers, progress=progress)
         if progress is not None:
             progress("report", 0, 1)
@@ -146,23 +148,29 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
     if len(followed):
         table = pd.concat([table, followed], ignore_index=True)
     table = table.sort_values(list(KEY), kind="stable", ignore_index=True)
-    inputs = dict(sorted(item for one in sessions for item in one.inputs.items()))
+    # Arithmetic leaves NaN of either sign, and not the same one each time: bytes would differ.
+    numbers = table.select_dtypes("number").columns
+    table[numbers] = table[numbers].mask(table[numbers].isna(), float("nan"))
+    inputs = dict(hashes(release_study.paths(study), study.roots))
+    inputs.update(item for one in sessions for item in one.inputs.items())
     return Results(
         study=study.raw,
         measurements=table,
         findings=compare(table, kinds, study.document.compare),
         panels=tuple(panel for one in sessions for panel in one.panels),
         fits=(*(fit for one in sessions for fit in one.fits), *curves),
+        releases=release_study.load(study.document, folder),
         methods=together(
             [
                 (f"{one.subject.id} ({one.name})", made.methods)
                 for one, made in zip(plans, sessions, strict=True)
             ]
-        ),
+        )
+        + release_study.methods(study.document),
         provenance={
             "study_sha256": sha256_text(canonical(study.raw)),
             "study": study.raw,
-            "inputs": inputs,
+            "inputs": dict(sorted(inputs.items())),
             "versions": versions(),
             "kinds": dict(sorted(kinds.items())),
             "warnings": [
@@ -336,12 +344,13 @@ def rewrite(folder: Path) -> Path:
             stored.load(folder / "sessions" / f"{subject}_{name}")
             for subject, name in visits.itertuples(index=False)
         ]
-    except (OSError, ValueError, KeyError) as error:
+        document = document_model().model_validate(provenance["study"])
+        releases = release_study.load(document, folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: not the results of a finished run ({error}); expected provenance.json, "
             "measurements.parquet, findings.csv and sessions; run the study again"
         ) from error
-    document = document_model().model_validate(provenance["study"])
     _, curves = follow(measured, provenance["kinds"], document)
     results = Results(
         study=provenance["study"],
@@ -349,6 +358,7 @@ def rewrite(folder: Path) -> Path:
         findings=findings,
         panels=tuple(panel for one in sessions for panel in one.panels),
         fits=(*(fit for one in sessions for fit in one.fits), *curves),
+        releases=releases,
         methods=together(
             [
                 (f"{subject} ({name})", made.methods)
@@ -356,7 +366,8 @@ def rewrite(folder: Path) -> Path:
                     visits.itertuples(index=False), sessions, strict=True
                 )
             ]
-        ),
+        )
+        + release_study.methods(document),
         provenance=provenance,
     )
     html, _ = write_report(results, folder)

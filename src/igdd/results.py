@@ -167,7 +167,8 @@ def _track(rows: pd.DataFrame) -> Track:
 class Panel:
     """A picture to show: a projection or a slice, as numbers, with the outlines of regions.
 
-    kind     "mip_coronal", "mip_sagittal", "slice" or "map" (a slice of a parametric map)
+    kind     "mip_coronal", "mip_sagittal", "slice", "map" (a slice of a parametric map), "lesion"
+             (its slice, cut out) or "histogram" (pixels hold its rows: bins and shares)
     pixels   (row, column) float32; row 0 is the top of the picture (head, or front in a slice)
     spacing  mm between rows and between columns
     outlines region name -> mask (row, column) of the region in this view
@@ -221,6 +222,77 @@ class FittedCurves:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ReleaseModel:
+    """A model fitted to a mean release profile; NaN where samples are too few, or others.
+
+    parameters  name -> value, sd (0 where it was held) and their unit
+    weight      the probability, among the models of the same samples, of being the nearest
+    """
+
+    model: str
+    parameters: Mapping[str, tuple[float, float, str]]
+    weight: float
+    aicc: float
+    r2_adjusted: float
+    msc: float
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Released:
+    """Release of one formulation in vitro, in % of the load, and what was fitted to its mean.
+
+    time, released, sd  (t,) mean over vessels; sd is NaN where it is not known
+    line_time, line     (m,) the model of the lowest AICc; empty where none could be ranked
+    numbers             T50, T80, MDT, dissolution_efficiency, released_last -> value and its unit
+    models              best first
+    """
+
+    formulation: str
+    vessels: int
+    time: np.ndarray
+    released: np.ndarray
+    sd: np.ndarray
+    line_time: np.ndarray
+    line: np.ndarray
+    numbers: Mapping[str, tuple[float, str]]
+    models: tuple[ReleaseModel, ...]
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReleaseSimilarity:
+    """How alike a formulation is to the reference: f1, and f2 with its 90 % limits over vessels."""
+
+    reference: str
+    test: str
+    f1: float
+    f2: float
+    low: float
+    high: float
+    points: int
+    verdict: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReleasedCurves:
+    """Release in vitro of one table: its formulations, and comparisons with one of them.
+
+    source     name of the table
+    time_unit  of every time
+    """
+
+    source: str
+    time_unit: str
+    formulations: tuple[Released, ...]
+    comparisons: tuple[ReleaseSimilarity, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
     """All that the report, the writers and the web app read, and nothing else.
 
@@ -229,6 +301,7 @@ class Results:
     findings      columns `FINDINGS`
     panels        pictures to show
     fits          curves with the models fitted to them
+    releases      release in vitro, one for each table
     methods       sentences ready for a methods section, one per rule used
     provenance    inputs with SHA-256, versions, seed
     """
@@ -238,5 +311,6 @@ class Results:
     findings: pd.DataFrame
     panels: tuple[Panel, ...] = ()
     fits: tuple[FittedCurves, ...] = ()
+    releases: tuple[ReleasedCurves, ...] = ()
     methods: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)

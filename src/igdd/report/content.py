@@ -21,6 +21,7 @@ from igdd.report import (
     kinetics,
     listings,
     methods,
+    release,
     response,
     wording,
 )
@@ -78,7 +79,7 @@ class Content:
 def content(results: Results) -> Content:
     """The report's content from Results alone."""
     view = overview(results)
-    found = answers(view)
+    found = [*answers(view), *release.answers(results.releases)]
     grouped = tuple(
         (f"{question} {title}", tuple(answer for answer in found if answer.question == question))
         for question, title in QUESTIONS.items()
@@ -131,6 +132,8 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
     if question == "Q3":
         blocks.append(figures.waterfall(view))
         blocks.extend(heterogeneity.blocks(view))
+    if question == "Q4":
+        blocks.extend(release.blocks(view.results.releases))
     if question == "Q5":
         blocks.extend(response.blocks(view))
     blocks.extend(courses.blocks(view, question))

@@ -83,7 +83,7 @@ def release(
     if not 0 < up_to <= 200:
         raise InputError(f"up_to is {up_to:g} %; expected a release above 0 %, such as 60")
     plan = _Plan(
-        models=_chosen(models, free, hold or {}),
+        models=chosen(models, free, hold or {}),
         free=tuple(free),
         hold=hold or {},
         weights=weights,
@@ -112,7 +112,7 @@ def _check_choice(name: str, found: str, known: Sequence[str]) -> None:
         raise InputError(f"{name} is {found!r}; expected one of {', '.join(known)}")
 
 
-def _chosen(
+def chosen(
     names: Sequence[str] | None, free: Sequence[str], hold: Mapping[str, Any]
 ) -> tuple[Model, ...]:
     """The release models of a call; a name that none of them has as a parameter is refused."""

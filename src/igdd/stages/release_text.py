@@ -13,15 +13,14 @@ def text(found: Mapping[str, Any]) -> str:
     lines = []
     for one in found["formulations"]:
         shown = (
-            f"{name} {_figure(one[name]['value'])} {one[name]['unit']}"
+            f"{name} {_with_unit(name, one[name])}"
             for name in ("T50", "T80", "MDT", "dissolution_efficiency")
         )
         lines.append(f"{one['formulation']}: {', '.join(shown)}{_flags(one['flags'])}")
         for row in one["models"]:
             weight = "      " if row["weight"] is None else f"{row['weight']:6.3f}"
             shown = (
-                f"{name} {_figure(entry['value'])} {entry['unit']}".removesuffix(" 1")
-                for name, entry in row["parameters"].items()
+                f"{name} {_with_unit(name, entry)}" for name, entry in row["parameters"].items()
             )
             lines.append(
                 f"  {row['model']:18} weight {weight}  AICc {_figure(row['aicc']):>8}  "
@@ -40,6 +39,12 @@ def text(found: Mapping[str, Any]) -> str:
             f"{_flags(one['flags'])}"
         )
     return "\n".join(lines)
+
+
+def _with_unit(name: str, entry: Mapping[str, Any]) -> str:
+    if not np.isfinite(entry["value"]):
+        return "not reached" if name in ("T50", "T80") else "unknown"
+    return f"{_figure(entry['value'])} {entry['unit']}".removesuffix(" 1")
 
 
 def _figure(value: float) -> str:

@@ -103,6 +103,39 @@ def test_a_species_that_is_not_stated_is_an_error_of_the_study():
         list(delivery_percentile(course("")))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 0.0}, "size is 0 nm"),
+        ({"size": -5.0}, "size is -5 nm"),
+        ({"size": 1e12}, "size is 1e"),
+        ({"tumour_weight": 0.0}, "tumour_weight is 0 g"),
+        ({"tumour_weight": -1.0}, "tumour_weight is -1 g"),
+        ({"density": -1.0}, "density is -1 g/mL"),
+        ({"cancer": " "}, "cancer is empty"),
+    ],
+)
+def test_what_no_particle_or_tumour_can_be_is_refused(options, message):
+    with pytest.raises(StudyError, match=message):
+        list(delivery_percentile(course(), **options))
+
+
+def test_a_course_beyond_the_prior_is_named_with_its_subject_and_region():
+    late = course()
+    late.measurements["time"] += 400 * 3600
+    with pytest.raises(StudyError, match="subject 01, percent_id of lesion_1: no study"):
+        list(delivery_percentile(late))
+
+
+def test_a_point_at_administration_is_where_every_course_begins():
+    early = course()
+    first = early.measurements["time"] == 3600.0
+    early.measurements.loc[first, "time"] = 0.0
+    value = found(delivery_percentile(early))["time_averaged_percent_id"]
+    expected = float(np.trapezoid(np.r_[0, SHARE[1:]], np.r_[0, HOURS[1:]]) / 48)
+    assert_allclose(value.estimate.value, expected)
+
+
 def test_a_carrier_must_be_stated_somewhere():
     with pytest.raises(StudyError, match=r"agent\.carrier"):
         list(delivery_percentile(course(carrier="")))

@@ -92,6 +92,101 @@ def test_a_ratio_of_areas_drops_what_both_share():
     assert kp.sd < 1e-6
 
 
+def test_what_divides_by_a_slope_has_limits_above_zero():
+    # It barely falls: a half-life of some 540 h from 168 h, with 10 % noise on each value.
+    made = course({"liver": np.array([4.0, 10.0, 9.9, 9.0, 8.4])}, sd=0.1)
+    values = list(exposure(made, "percent_id_per_g"))
+    rows = {one.metric.removesuffix("_percent_id_per_g"): one.row("01", "c", "") for one in values}
+    for name in ("half_life", "auc_inf", "residence_time"):
+        one = rows[name]
+        assert one["value"] - 1.96 * one["sd"] < 0 < one["low"] < one["value"] < one["high"]
+        assert one["high"] == pytest.approx(
+            one["value"] * np.exp(1.959963984540054 * one["sd"] / one["value"])
+        )
+    beyond = rows["auc_beyond"]
+    assert 0 < beyond["low"] < beyond["value"] < beyond["high"] < 100
+    last = rows["auc_last"]  # a sum of values: as they are
+    assert last["high"] - last["value"] == pytest.approx(last["value"] - last["low"])
+
+
+def test_limits_of_a_ratio_are_those_of_the_logarithm():
+    blood, tumour = 20 * np.exp(-0.02 * HOURS), 5 * np.exp(-0.015 * HOURS)
+    made = course({"blood": blood, "tumour": tumour}, sd=0.05, kinds={"blood": "blood"})
+    for value in exposure_ratio(made, "percent_id_per_g", "blood"):
+        one = value.row("01", "c", "")
+        half = 1.959963984540054 * one["sd"] / one["value"]
+        assert one["low"] == pytest.approx(one["value"] * np.exp(-half))
+        assert one["high"] == pytest.approx(one["value"] * np.exp(half))
+
+
+def test_a_reference_that_is_barely_known_has_fiellers_limits_or_none():
+    blood, tumour = 20 * np.exp(-0.02 * HOURS), 5 * np.exp(-0.015 * HOURS)
+    for noise, bounded in ((0.4, True), (1.5, False)):
+        made = course({"blood": blood, "tumour": tumour}, sd=noise, kinds={"blood": "blood"})
+        areas = {
+            one.region: one.estimate
+            for one in exposure(made, "percent_id_per_g")
+            if one.metric.startswith("auc_last")
+        }
+        value = next(iter(exposure_ratio(made, "percent_id_per_g", "blood")))
+        one = value.row("01", "c", "")
+        assert ("interval_unbounded" in value.flags) is not bounded
+        if not bounded:
+            assert np.isnan(one["low"])
+            assert np.isnan(one["high"])
+            continue
+        # Fieller: at each limit r, tumour - r blood is just 1.96 of its own sd away from zero.
+        for limit in (one["low"], one["high"]):
+            away = areas["tumour"].value - limit * areas["blood"].value
+            spread = np.hypot(areas["tumour"].sd, limit * areas["blood"].sd)
+            assert abs(away) == pytest.approx(1.959963984540054 * spread, rel=1e-6)
+
+
+def test_a_time_of_peak_has_no_slope():
+    # Two points are the highest: a step of either moves the time of the peak by 22 h.
+    made = course({"liver": np.array([5.0, 5.0, 4.0, 3.0, 2.0])}, sd=0.05)
+    rows = found(exposure(made, "percent_id_per_g"))
+    assert np.isnan(rows["liver", "time_of_peak_percent_id_per_g"].estimate.sd)
+    assert rows["liver", "time_of_peak_percent_id_per_g"].estimate.value == 2.0
+
+
+def test_half_lives_of_values_of_any_size_have_the_same_uncertainty():
+    shape = np.array([4.0, 10.0, 7.0, 4.0, 2.0])
+    plain = found(exposure(course({"liver": shape}, sd=0.05), "percent_id_per_g"))
+    small = found(exposure(course({"liver": shape * 1e-300}, sd=0.05), "percent_id_per_g"))
+    for name in ("half_life", "residence_time", "auc_beyond"):
+        key = ("liver", f"{name}_percent_id_per_g")
+        # the steps of 1e-5 leave rounding of 1e-16 / 1e-5
+        assert small[key].estimate.sd == pytest.approx(plain[key].estimate.sd, rel=1e-6)
+
+
+def test_a_step_that_tips_the_choice_of_the_terminal_window_is_no_slope():
+    # Windows of three and four points fit alike: the search finds where the choice tips.
+    def window(last):
+        values = np.array([10.0, 6.0, 4.0, last, 0.9])
+        one = found(
+            exposure(
+                course({"blood": values}, sd=0.05, kinds={"blood": "blood"}), "percent_id_per_g"
+            )
+        )["blood", "half_life_percent_id_per_g"]
+        return one.estimate
+
+    lows, highs = 1.6, 3.2
+    grid = np.linspace(lows, highs, 60)
+    lives = np.array([window(one).value for one in grid])
+    jump = int(np.argmax(np.abs(np.diff(lives))))
+    lower, upper = grid[jump], grid[jump + 1]
+    assert abs(lives[jump + 1] - lives[jump]) > 1.0  # another window, not a slope
+    for _ in range(40):
+        middle = (lower + upper) / 2
+        same = abs(window(middle).value - lives[jump]) < abs(window(middle).value - lives[jump + 1])
+        lower, upper = (middle, upper) if same else (lower, middle)
+    # On the edge itself it is as uncertain as beside it, not a hundred times more.
+    assert window((lower + upper) / 2).sd < 3 * max(
+        window(grid[jump]).sd, window(grid[jump + 1]).sd
+    )
+
+
 def test_twice_the_uptake_is_twice_the_area():
     liver = np.array([1.0, 5.0, 4.0, 3.0, 1.0])
     one, two = (

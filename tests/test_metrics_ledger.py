@@ -230,6 +230,8 @@ def test_all_blood_counts_only_where_no_region_holds_it():
     ].estimate.value == pytest.approx(50.0)
     twice = of_samples(values, blood="blood")
     assert "blood_counted_twice" in twice["blood", 1.0].flags
+    with pytest.raises(StudyError, match=r"without measure\.blood"):
+        of_samples(values, blood_elsewhere=0.5)
     with pytest.raises(StudyError, match="blood_elsewhere is 2"):
         of_samples(values, blood="blood", blood_elsewhere=2.0)
 

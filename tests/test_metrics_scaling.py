@@ -79,7 +79,10 @@ def test_an_unknown_sd_is_said():
     [
         ({"dose": None}, {}, "neither a dose"),
         ({"weight": None}, {"to_weight": 7e4}, r"subject\.weight"),
-        ({}, {"to_weight": 0.0}, "above zero"),
+        ({}, {"to_weight": 0.0}, "to_weight is 0 g"),
+        ({}, {"to_weight": 7e4, "exponent": float("nan")}, "exponent is nan"),
+        ({}, {"to_weight": 7e4, "exponent": 500.0}, "expected -2 to 2"),
+        ({}, {"to_weight": 7e4, "exponent_sd": -1.0}, "exponent_sd is -1"),
     ],
 )
 def test_what_cannot_be_scaled_is_an_error_of_the_study(made, options, message):

@@ -50,6 +50,20 @@ def test_an_exponential_gives_its_half_life_and_its_start():
     assert rows["biological_half_life"].sd == pytest.approx(30 * spread / rate, rel=1e-6)
 
 
+def test_a_half_life_that_is_barely_known_has_no_limit_below_zero():
+    made = course({"liver": [10.0, 9.9, 9.7, 9.6, 9.3]}, sd=0.1)
+    one = next(iter(washout(made, "percent_id_per_g"))).row("01", "c", "")
+    assert one["value"] - 1.96 * one["sd"] < 0 < one["low"] < one["value"] < one["high"]
+
+
+def test_a_line_without_its_points_below_zero_says_so():
+    made = course({"liver": [8.0, 4.0, -1.0, 1.0, 0.125]})
+    rows = list(washout(made, "percent_id_per_g"))
+    assert all("estimate_not_positive" in one.flags for one in rows)
+    clean = washout(course({"liver": [8.0, 4.0, 2.0, 1.0, 0.125]}), "percent_id_per_g")
+    assert all("estimate_not_positive" not in one.flags for one in clean)
+
+
 def test_points_before_the_peak_are_not_part_of_the_line():
     made = course({"liver": [0.5, 8.0, 4.0, 1.0, 0.125]})
     rows = {one.metric: one for one in washout(made, "percent_id_per_g")}

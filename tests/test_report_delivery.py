@@ -61,3 +61,24 @@ def test_other_endings_are_refused(placed, tmp_path):
 def test_a_value_at_zero_is_shown_without_its_line():
     nothing = delivery(value="0 %", carrier="gold")
     assert len(content(nothing).sections) == 2
+
+
+def test_a_figure_far_beyond_the_studies_stays_within_the_axis(tmp_path):
+    # 1e-300 % +- 1 %: its own band ends beyond the range of numbers
+    far = delivery(value="1e-300 %", sd="1 %", species="mouse")
+    layers = chart(far).spec["layer"]
+    json.dumps(layers, allow_nan=False)
+    bars = layers[0]["data"]["values"]
+    least, most = min(one["low"] for one in bars), max(one["high"] for one in bars)
+    band = next(one for one in layers if one["mark"].get("opacity") == 0.15)["data"]["values"][0]
+    rule = next(one for one in layers if one["mark"]["type"] == "rule")["data"]["values"][0]
+    # a decade below the least study, at most
+    assert least / 11 < rule["low"] < least
+    assert rule["low"] == band["low"] < band["high"] <= most * 1.001
+    write(far, tmp_path / "far.html")
+
+
+def test_the_note_states_units(placed):
+    note = content(placed).sections[0].blocks[1].note
+    assert "size 100 nm" in note
+    assert "tumour weight 0.3 g" in note

@@ -97,10 +97,14 @@ HEAD = "species,weight [kg],value [mL/h]\n"
         ("", "empty"),
         (HEAD + "a,1,2\nb,2,3\n", "at least 3"),
         (HEAD + "a,1,2\nb,1,3\nc,1,4\n", "1 different weights"),
+        (HEAD + "a,1,2\nb,1.0000001,3\nc,1.0000002,4\n", "differ by more than"),
+        (HEAD + ",1,2\nb,2,3\nc,3,4\n", "line 2 names no species"),
+        ("species,weight [kg],value [h]\na,1,2\nb,2,3\nc,3,4\n", "column 'value .h.'"),
+        ("species,weight [kg],value [zork]\na,1,2\nb,2,3\nc,3,4\n", "column 'value .zork.'"),
         (HEAD + "a,1,2\nb,2,-3\nc,3,4\n", "above zero"),
         (HEAD + "a,1,2\nb,2,\nc,3,4\n", "missing or not"),
         ("species,weight,value [mL/h]\na,1,2\n", "states no unit"),
-        ("species,weight [h],value [mL/h]\na,1,2\nb,2,3\nc,3,4\n", "convert"),
+        ("species,weight [h],value [mL/h]\na,1,2\nb,2,3\nc,3,4\n", "column 'weight .h.'.*convert"),
         ("species,weight [kg]\na,1\n", "value is missing"),
         ("species,weight [kg],value [mL/h],sd\na,1,2,3\n", "unknown or doubled"),
     ],
@@ -129,7 +133,7 @@ def test_tables_that_fit_no_exponent_are_refused(tmp_path, content, message):
         ({"value": "5 %/g", **BODIES, "gain": 0.0}, "gain is"),
         ({"value": "5 %/g", **BODIES, "gain_fold": 0.5}, "gain-fold"),
         ({"value": "5 %/g", **BODIES, "exponent": 9.0}, "expected an exponent"),
-        ({"value": "5 %/g", **BODIES, "exponent_sd": 0.1}, "expected an exponent"),
+        ({"value": "5 %/g", **BODIES, "exponent_sd": 0.1}, "without its exponent"),
         ({"value": "5 %/g", **BODIES, "exponent": float("nan")}, "expected an exponent"),
         ({"value": "5 %/g", **BODIES, "half_life": "3 h"}, "needs the radius"),
         ({"value": "5 %/g", **BODIES, **PLASMA, "radius": None}, "needs the radius"),
@@ -140,6 +144,23 @@ def test_tables_that_fit_no_exponent_are_refused(tmp_path, content, message):
         ({"value": "5 %/g", "dose": "1 mg", "label_on": "moon"}, "label-on"),
         ({"value": "5 %/g", "dose": "-1 mg"}, "dose is"),
         ({"value": "5 %/g", "density": "0 g/mL"}, "density is"),
+        ({"value": "5 %/g", "density": ""}, "density"),
+        ({"value": "5 %/g", "weight": "25"}, "weight: '25'"),
+        ({"value": "5 %/g", "gain": 2.0}, "gain without to-weight"),
+        ({"value": "5 %/g", "exponent": 0.7}, "exponent without to-weight"),
+        ({"value": "5 %/g", "to_half_life": "5 h"}, "to-half-life without to-weight"),
+        ({"value": "5 %/g", "label_on": "moon"}, "label-on"),
+        ({"value": "2 mL/h", "parameter": "clearance", **BODIES, "mass": "1 g"}, "no use of mass"),
+        ({"value": "2 h", "parameter": "clearance", **BODIES}, "no unit of clearance"),
+        ({"value": "2 mL/h", "parameter": "volume", **BODIES}, "no unit of volume"),
+        ({"value": "2 mL/h", "parameter": "half_life", **BODIES}, "no unit of half_life"),
+        # Per body weight it would scale by the exponent less one.
+        ({"value": "2 mL/(h.kg)", "parameter": "clearance", **BODIES}, "multiply by the weight"),
+        ({"value": "2 L/kg", "parameter": "volume", **BODIES}, "multiply by the weight"),
+        (
+            {"value": "5 %/g", **BODIES, **PLASMA, "half_life": "0.001 h", "time": "1e5 h"},
+            "nothing is left in the body measured",
+        ),
         ({"value": "2 mL/h", "parameter": "colour", **BODIES}, "not known"),
         ({"value": "2 mL/h", "parameter": "clearance"}, "both"),
         ({"parameter": "clearance", **BODIES}, "either --value"),
@@ -155,6 +176,9 @@ def test_what_makes_no_sense_is_refused(call, message):
 def test_a_table_needs_its_parameter_and_no_value(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text(HEAD + "a,1,2\nb,2,3\nc,3,4\n", encoding="utf-8")
+    for call in ({"sd": "1 mL/h"}, {"weight": "25 g"}, {"mass": "1 g"}):
+        with pytest.raises(InputError, match="table of species has no use of"):
+            scale(path, parameter="clearance", **call)
     with pytest.raises(InputError, match="expected --parameter"):
         scale(path)
     with pytest.raises(InputError, match="expected --parameter"):

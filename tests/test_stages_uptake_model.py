@@ -104,6 +104,14 @@ def test_what_is_trapped_is_limited_by_the_wall():
     assert uptake_model(**MAN)["limited_by"] == "what is kept"
 
 
+def test_where_nothing_is_left_nothing_is_said_to_limit_it():
+    found = uptake_model(**MAN | {"half_life": ["0.001 h"], "time": "1e5 h"})
+    assert found["uptake"]["as_stated"]["percent_id_per_g"] == 0
+    assert found["limited_by"] is None
+    assert "nothing is left" in text(found)
+    assert "nan" not in text(found)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -129,6 +137,8 @@ def test_what_is_trapped_is_limited_by_the_wall():
         ({"observed": "0 %ID/g"}, "above zero"),
         ({"observed": "5 %ID/g", "sd": "-1 %ID/g"}, "sd is"),
         ({"sd": "1 %ID/g"}, "without an observed"),
+        ({"release": "0.1 1/h"}, "release without trap"),
+        ({"internalisation": "0.1 1/h"}, "without antigen-over-kd"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, message):

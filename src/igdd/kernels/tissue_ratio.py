@@ -67,6 +67,17 @@ def independent_ratio(upper: Sparse, lower: Sparse, level: float = LEVEL) -> Tis
     return _limits((upper, lower), np.zeros_like(ratio), np.asarray(freedom), level)
 
 
+def correlated_ratio(upper: Sparse, lower: Sparse, covariance: np.ndarray) -> TissueRatio:
+    """Ratio of two quantities whose covariance is known, each with its standard error; normal.
+
+    >>> one = Sparse(np.array(4.0), np.array(0.4), np.array(np.inf))
+    >>> bool(correlated_ratio(one, one, np.array(0.16)).standard_error < 1e-8)
+    True
+    """
+    freedom = np.full_like(np.asarray(upper.estimate, float), np.inf)
+    return _limits((upper, lower), np.asarray(covariance, float), freedom, LEVEL)
+
+
 def paired_ratio(
     upper: tuple[np.ndarray, np.ndarray],
     lower: tuple[np.ndarray, np.ndarray],
@@ -128,7 +139,8 @@ def _limits(
         bounded = square > 0
         fieller = [np.where(bounded, (middle + sign * root) / square, np.nan) for sign in (-1, 1)]
         by_fieller = np.sqrt(under) / lower.estimate > LARGEST_CV
-    logs = [ratio * np.exp(sign * reach) for sign in (-1, 1)]
+    with np.errstate(over="ignore"):  # a ratio that is not known at all: no upper limit
+        logs = [ratio * np.exp(sign * reach) for sign in (-1, 1)]
     low, high = (np.where(by_fieller, f, one) for f, one in zip(fieller, logs, strict=True))
     return TissueRatio(
         ratio, np.asarray(error), freedom, np.asarray(low), np.asarray(high), logs[0], logs[1],

@@ -20,7 +20,7 @@ def log_interval(estimate: Estimate) -> tuple[float, float] | None:
 
     >>> low, high = log_interval(Estimate(value=10.0, sd=5.0))
     >>> round(low, 3), round(high, 3)
-    (3.753, 26.645)
+    (3.753, 26.644)
     """
     if not estimate.value > 0 or not np.isfinite(estimate.sd):
         return None

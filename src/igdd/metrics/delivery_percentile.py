@@ -29,6 +29,9 @@ from igdd.results import Course, Track, Value
 from igdd.uncertainty import Estimate
 
 HOUR = 3600.0
+BOUNDS = {
+    "size": (0.1, 1e5, "nm"), "tumour_weight": (1e-6, 1e3, "g"), "density": (0.1, 25.0, "g/mL"),
+}  # fmt: skip
 
 
 def course_figure(
@@ -98,6 +101,7 @@ def delivery_percentile(
     named = carrier or course.agent.carrier
     if not named:
         raise StudyError(f"{where}: no carrier is stated; give agent.carrier or measure.carrier")
+    _check(subject.id, {"size": size, "tumour_weight": tumour_weight, "density": density}, cancer)
     stated = Formulation(
         carrier=carrier_type(named), size=size, targeting=targeting, site=site, graft=graft,
         cancer=cancer,
@@ -106,18 +110,34 @@ def delivery_percentile(
     for track in course.tracks("percent_id", regions):
         if course.kinds.get(track.region) != "lesion":
             continue
-        known = np.isfinite(track.value)
+        # The prior's courses begin at (0, 0).
+        known = np.isfinite(track.value) & (track.time > 0)
         if not known.any():
             continue
         weight = tumour_weight or _weight(course, track, density)
-        figure = course_figure(
-            "time_averaged_percent_id", track.time[known] / HOUR, track.value[known],
-            track.sd[known], track.sd_shared[known],
-        )  # fmt: skip
-        placed = place(figure, replace(stated, tumour_weight=weight))
+        try:
+            figure = course_figure(
+                "time_averaged_percent_id", track.time[known] / HOUR, track.value[known],
+                track.sd[known], track.sd_shared[known],
+            )  # fmt: skip
+            placed = place(figure, replace(stated, tumour_weight=weight))
+        except InputError as error:
+            raise StudyError(f"{where}, percent_id of {track.region}: {error}") from error
         own = {*coarse, *(flag for point in track.flags for flag in point)}
         own |= set() if weight else {"tumour_weight_unknown"}
         yield from _rows(track, placed, tuple(sorted({*placed.flags, *own})))
+
+
+def _check(subject: str, numbers: Mapping[str, float | None], cancer: str | None) -> None:
+    """Refuse what cannot be meant of a particle or a tumour of a mouse."""
+    for name, number in numbers.items():
+        low, high, unit = BOUNDS[name]
+        if number is not None and not low <= number <= high:
+            raise StudyError(
+                f"measure.{name} is {number:g} {unit}; expected {low:g} to {high:g} {unit}"
+            )
+    if cancer is not None and not cancer.strip():
+        raise StudyError(f"subject {subject}: measure.cancer is empty; expected a name, or none")
 
 
 def _weight(course: Course, track: Track, density: float | None) -> float | None:

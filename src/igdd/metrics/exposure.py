@@ -10,7 +10,9 @@ deviation and b the part that all sessions share (dose, calibration),
 
     var = sum (g s)^2 + (sum g b)^2        s^2 = sd^2 - b^2
 
-so a common factor moves an area but no half-life, and no ratio of two areas.
+so a common factor moves an area but no half-life, and no ratio of two areas. Intervals of what
+divides by a slope, and of ratios, are those of the logarithm (`_intervals`); Fieller's where the
+reference's area has a coefficient of variation above 15 % (`igdd.kernels.tissue_ratio`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from igdd.declare import Metric, Option
 from igdd.errors import StudyError
 from igdd.kernels.exposure import RULES, Rule, noncompartmental
 from igdd.kernels.profiles import ROUTES, Route
+from igdd.kernels.sparse_means import Sparse
+from igdd.kernels.tissue_ratio import correlated_ratio
+from igdd.metrics._intervals import log_interval, percent_interval
 from igdd.metrics._nca_flags import flags_of
 from igdd.results import Course, Track, Value
 from igdd.uncertainty import Estimate, ratio
@@ -41,6 +46,7 @@ GIVES = {
     "residence_time": ("MRTIFO", "h"),
 }
 AREAS = ("auc_last", "auc_inf")
+OVER_A_SLOPE = ("auc_inf", "half_life", "residence_time")
 
 
 def exposure(
@@ -59,10 +65,12 @@ def exposure(
         if profile is None:
             continue
         for name, (code, unit) in GIVES.items():
+            estimate = _propagated(profile, code)
             yield Value(
                 region=track.region,
                 metric=f"{name}_{of}",
-                estimate=_propagated(profile, profile.parameters[code]),
+                estimate=estimate,
+                interval=_interval(name, estimate),
                 unit=unit.replace("of", track.unit),
                 time=float(profile.time[-1]) * HOUR,
                 analyte=track.analyte,
@@ -99,17 +107,41 @@ def exposure_ratio(
             continue
         for name in AREAS:
             code = GIVES[name][0]
-            above, beneath = (_propagated(one, one.parameters[code]) for one in (upper, lower))
+            above, beneath = (_propagated(one, code) for one in (upper, lower))
+            limits, unbounded = _ratio_interval(above, beneath)
             yield Value(
                 region=track.region,
                 metric=f"{name}_{of}_to_{reference}",
                 estimate=ratio(above, beneath),
+                interval=limits,
                 unit="1",
                 time=float(upper.time[-1]) * HOUR,
                 analyte=track.analyte,
-                flags=tuple(sorted({*upper.flags[code], *lower.flags[code]})),
+                flags=tuple(sorted({*upper.flags[code], *lower.flags[code], *unbounded})),
                 method=f"{rule} trapezoid; area over area",
             )
+
+
+def _interval(name: str, estimate: Estimate) -> tuple[float, float] | None:
+    """Limits of a parameter where they are not those of the value itself."""
+    if name in OVER_A_SLOPE:
+        return log_interval(estimate)
+    return percent_interval(estimate) if name == "auc_beyond" else None
+
+
+def _ratio_interval(
+    upper: Estimate, lower: Estimate
+) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+    """Limits of a ratio of areas of one subject, and the flag where it has none."""
+    if not (upper.value > 0 and lower.value > 0 and np.isfinite(upper.sd + lower.sd)):
+        return None, ()
+    above, beneath = (
+        Sparse(np.array(one.value), np.array(one.sd_random), np.array(np.inf))
+        for one in (upper, lower)
+    )
+    found = correlated_ratio(above, beneath, np.array(0.0))  # what both share has dropped out
+    unbounded = () if np.isfinite(found.high) else ("interval_unbounded",)
+    return (float(found.low), float(found.high)), unbounded
 
 
 class _Profile(NamedTuple):
@@ -157,18 +189,36 @@ def _profile(course: Course, track: Track, route: Route | None, rule: Rule) -> _
     )
 
 
-def _propagated(profile: _Profile, values: np.ndarray) -> Estimate:
+def _propagated(profile: _Profile, code: str) -> Estimate:
     """A parameter from its value, and its values at each point's step up and down."""
-    count = profile.steps.size
-    slopes = (values[1 : count + 1] - values[count + 1 :]) / (2 * profile.steps)
-    own = slopes**2 @ np.maximum(profile.sd**2 - profile.sd_shared**2, 0.0)
-    shared = abs(float(slopes @ profile.sd_shared))
+    values = profile.parameters[code]
+    if code == "TMAX":  # one of the times that were measured: it has no slope
+        return Estimate(value=float(values[0]))
+    changes = _changes(profile, values)
+    # In steps, so that squares stay within the range of numbers whatever the unit.
+    spread, common = profile.sd / profile.steps, profile.sd_shared / profile.steps
+    own = np.sum(changes**2 * np.maximum(spread**2 - common**2, 0.0))
+    shared = abs(float(changes @ common))
     sd = float(np.sqrt(own + shared**2))
     return Estimate(
         value=float(values[0]),
         sd=sd if sd > 0 else float("nan"),
         sd_shared=shared if np.isfinite(shared) else 0.0,
     )
+
+
+def _changes(profile: _Profile, values: np.ndarray) -> np.ndarray:
+    """Change of a parameter for a step of each point; on the side that keeps its terminal window.
+
+    A step may tip the choice between two windows: that jump is no slope.
+    """
+    count = profile.steps.size
+    up, down = values[1 : count + 1] - values[0], values[0] - values[count + 1 :]
+    points = profile.parameters["LAMZNPT"]
+    kept = (points == points[0]) | ~np.isfinite(points[0])
+    above, below = kept[1 : count + 1], kept[count + 1 :]
+    one_sided = np.where(above, up, down)
+    return np.asarray(np.where(above == below, (up + down) / 2, one_sided))
 
 
 _OF = Option("of", "metric", help="the metric whose course is taken, such as percent_id_per_g")

@@ -180,6 +180,8 @@ def ledger_of_samples(
         raise StudyError(
             f"measure.blood_elsewhere is {blood_elsewhere:g}; expected a share from 0 to 1"
         )
+    if blood_elsewhere is not None and blood is None:
+        raise StudyError("measure.blood_elsewhere without measure.blood; expected both")
     given = subject.given[0].activity if len(subject.given) == 1 else None
     amounts = [value for value in values if value.metric == "percent_id"]
     for moment, analyte in sorted({(value.time, value.analyte) for value in amounts}):

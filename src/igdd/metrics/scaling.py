@@ -21,6 +21,10 @@ from igdd.kernels.scaled_uptake import GAIN_SD, by_exposure
 from igdd.results import Course, Track, Value
 from igdd.uncertainty import Estimate
 
+BOUNDS = {
+    "to_weight": (0.1, 1e7, " g"), "exponent": (-2.0, 2.0, ""), "exponent_sd": (0.0, 2.0, "")
+}  # fmt: skip
+
 
 def scaling(
     course: Course,
@@ -45,8 +49,14 @@ def scaling(
             f"subject {subject.id}: its weight is not known, so that its uptake cannot be scaled; "
             "give subject.weight"
         )
-    if to_weight is not None and not to_weight > 0:
-        raise StudyError(f"measure.to_weight is {to_weight:g} g; expected a weight above zero")
+    for name, number in (
+        ("to_weight", to_weight), ("exponent", exponent), ("exponent_sd", exponent_sd)
+    ):  # fmt: skip
+        least, most, unit = BOUNDS[name]
+        if number is not None and not least <= number <= most:
+            raise StudyError(
+                f"measure.{name} is {number:g}{unit}; expected {least:g} to {most:g}{unit}"
+            )
     power = Exponent(exponent, exponent_sd, "")
     for track in course.tracks("percent_id_per_g", regions):
         for place in np.flatnonzero(np.isfinite(track.value)):

@@ -7,8 +7,9 @@ corrected for decay to administration, and T the label's half-life:
     effective half-life   Te = Tb T / (Tb + T)
     at zero               exp(a), what the line carried back says was there at administration
 
-Two sessions give a line, not a proof of it. Whoever images late sees little activity: where less
-than 1 % of it is left at the last session used, the rows say so.
+Intervals are those of the logarithm. Two sessions give a line, not a proof of it. Whoever images
+late sees little activity: where less than 1 % of it is left at the last session used, the rows say
+so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from igdd.declare import Metric, Option
+from igdd.metrics._intervals import log_interval
 from igdd.results import Course, Track, Value
 from igdd.uncertainty import Estimate
 
@@ -37,7 +39,8 @@ def washout(
     for track in course.tracks(of, regions):
         used = _falling(track, start)
         if used.sum() < 2:
-            yield from _values(track, [np.nan] * 3, [np.nan] * 3, ("terminal_points_few",), "")
+            few = ("terminal_points_few", *_left_out(track, used))
+            yield from _values(track, [np.nan] * 3, [np.nan] * 3, few, "")
             continue
         yield from _of_track(track, used, half_life, course.agent.nuclide)
 
@@ -47,6 +50,12 @@ def _falling(track: Track, start: float) -> np.ndarray:
     usable = np.isfinite(track.value) & (track.value > 0) & (track.time >= start)
     peak = track.time[np.argmax(np.where(usable, track.value, -np.inf))]
     return np.asarray(usable & (track.time >= peak))
+
+
+def _left_out(track: Track, used: np.ndarray) -> tuple[str, ...]:
+    """The flag of a line without its points at or below zero, which have no logarithm."""
+    after = track.time >= (track.time[used][0] if used.any() else 0.0)
+    return ("estimate_not_positive",) if (after & (track.value <= 0)).any() else ()
 
 
 def _of_track(track: Track, used: np.ndarray, half_life: float, nuclide: str) -> Iterator[Value]:
@@ -59,6 +68,7 @@ def _of_track(track: Track, used: np.ndarray, half_life: float, nuclide: str) ->
     # A common factor lifts the line and leaves its slope.
     level_sd = np.hypot(level_sd, float(np.mean(track.sd_shared[used] / value)))
     flags = {flag for n in np.flatnonzero(used) for flag in track.flags[n]}
+    flags |= set(_left_out(track, used))
     physical = half_life / HOUR
     method = f"log-linear over {time.size} sessions, {time[0]:g} to {time[-1]:g} h"
     left = float(0.5 ** (time[-1] / physical))
@@ -87,10 +97,12 @@ def _values(
 ) -> Iterator[Value]:
     names = ("biological_half_life", "effective_half_life", f"washout_at_zero_{track.metric}")
     for name, unit, value, sd in zip(names, ("h", "h", track.unit), values, sds, strict=True):
+        estimate = Estimate(value=float(value), sd=float(sd) if sd > 0 else float("nan"))
         yield Value(
             region=track.region,
             metric=name,
-            estimate=Estimate(value=float(value), sd=float(sd) if sd > 0 else float("nan")),
+            estimate=estimate,
+            interval=log_interval(estimate),
             unit=unit,
             time=float(track.time[-1]),
             analyte=track.analyte,

@@ -13,12 +13,14 @@ from igdd.report import theme
 from igdd.report.chart import WIDTH, Chart, finished, inline_values
 from igdd.report.content import Content, Section, Text
 from igdd.report.listings import Table
+from igdd.uncertainty import NORMAL_95
 
 if TYPE_CHECKING:
     from igdd.stages.delivery import Delivery
 
 HEIGHT = 260
 BINS = 28
+MARGIN = 1.0  # decades that the axis goes beyond the studies, at most, towards the formulation
 CURVE = 160
 ALL, ALIKE, OWN = "all studies", "like it in all that was stated", "expected of its kind"
 HUES = {ALL: theme.FAINT, ALIKE: theme.COLOURS[4], OWN: theme.COLOURS[0]}
@@ -84,7 +86,7 @@ def _table(facts: Mapping[str, Any]) -> Table:
                 f"{_number(one['low'])} to {_number(one['high'])}",
             )
         )
-    stated = ", ".join(f"{name} {value}" for name, value in facts["stated"].items())
+    stated = ", ".join(_stated(name, value) for name, value in facts["stated"].items())
     return Table(
         title=f"Percentile of {_number(facts['value'])} {facts['unit']}",
         columns=("among", "studies", f"median ({facts['unit']})", "percentile", "95 %"),
@@ -94,6 +96,12 @@ def _table(facts: Mapping[str, Any]) -> Table:
     )
 
 
+def _stated(name: str, value: Any) -> str:
+    unit = {"size": " nm", "tumour_weight": " g"}.get(name, "")
+    shown = f"{value:g}" if isinstance(value, float) else value
+    return f"{name.replace('_', ' ')} {shown}{unit}"
+
+
 def chart(found: Delivery) -> Chart:
     """Histogram of the studies, what is expected of its kind, and the formulation."""
     import altair as alt
@@ -101,7 +109,8 @@ def chart(found: Delivery) -> Chart:
     facts, placed = found.facts, found.placed
     positive = placed.values[placed.values > 0]
     logs = np.log10(positive)
-    own = [np.log10(facts["value"])] if facts["value"] > 0 else []
+    reach = logs.min() - MARGIN, logs.max() + MARGIN
+    own = [np.clip(np.log10(facts["value"]), *reach)] if facts["value"] > 0 else []
     edges = np.linspace(min([logs.min(), *own]), max([logs.max(), *own]), BINS + 1)
     shown = {ALL: logs, ALIKE: np.log10(placed.comparable[placed.comparable > 0])}
     bars = [
@@ -134,13 +143,13 @@ def chart(found: Delivery) -> Chart:
     if curve:
         line = alt.Chart(inline_values(curve)).mark_line(strokeWidth=2.5)
         layers.append(line.encode(x=axis, y="studies:Q", color=colour))
-    layers += _own(facts)
+    layers += _own(facts, (float(edges[0]), float(edges[-1])))
     return Chart(
         name="delivery",
         title="Where it stands",
         caption="Histogram: studies of the prior in this metric and window. Curve: what the "
         "regression expects of its kind, times the number of studies. Line: the formulation; "
-        "band: its own 95 %.",
+        "band: its own 95 %; both end at the border where they lie beyond it.",
         spec=finished(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)),
     )
 
@@ -161,23 +170,28 @@ def _curve(found: Delivery, edges: np.ndarray, studies: int) -> list[dict[str, A
     ]
 
 
-def _own(facts: Mapping[str, Any]) -> list[Any]:
-    """The formulation's line, and the band of its own standard deviation."""
+def _own(facts: Mapping[str, Any], ends: tuple[float, float]) -> list[Any]:
+    """The formulation's line and the band of its standard deviation, within the axis (log10)."""
     import altair as alt
 
     value, sd = facts["value"], facts["sd"]
     if not value > 0:
         return []
     layers = []
+    at = float(np.log10(value))
+
+    def shown(place: float) -> float:
+        return _digits(10 ** min(max(place, ends[0]), ends[1]))
+
     if sd is not None:
-        factor = float(np.exp(1.959963984540054 * sd / value))
-        band = [{"low": _digits(value / factor), "high": _digits(value * factor)}]
+        half = NORMAL_95 * sd / value / float(np.log(10))
+        band = [{"low": shown(at - half), "high": shown(at + half)}]
         layers.append(
             alt.Chart(inline_values(band))
             .mark_rect(color=theme.LESION, opacity=0.15)
             .encode(x="low:Q", x2="high:Q")
         )
-    rule = alt.Chart(inline_values([{"low": _digits(value)}]))
+    rule = alt.Chart(inline_values([{"low": shown(at)}]))
     return [*layers, rule.mark_rule(color=theme.LESION, strokeWidth=2.5).encode(x="low:Q")]
 
 

@@ -6,6 +6,8 @@ would answer it with a number all the same.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from igdd import units
 from igdd.errors import InputError, UnitsError
 
@@ -23,16 +25,37 @@ BOUNDS = {
 }
 
 
+def named(name: str, text: str, unit: str) -> float:
+    """A quantity of a call in a unit; an error begins with the name of what was asked for.
+
+    >>> named("size", "0.1 um", "nm")
+    100.0
+    """
+    try:
+        return units.read(text, unit)
+    except UnitsError as error:
+        raise UnitsError(f"{name}: {error}") from error
+
+
+def header_factor(path: Path, header: str, found: str, wished: str) -> float:
+    """What a table's column must be multiplied by; an error names the file and the column.
+
+    >>> header_factor(Path("species.csv"), "weight [kg]", "kg", "g")
+    1000.0
+    """
+    try:
+        return units.factor(found, wished)
+    except UnitsError as error:
+        raise UnitsError(f"{path}: column {header[:60]!r}: {error}") from error
+
+
 def quantity(name: str, text: str, unit: str) -> float:
     """A quantity in a unit of `BOUNDS`, within its bounds; zero only where they begin there.
 
     >>> quantity("half-life", "76.1 h", "h")
     76.1
     """
-    try:
-        found = units.read(text, unit)
-    except UnitsError as error:
-        raise UnitsError(f"{name}: {error}") from error
+    found = named(name, text, unit)
     low, high = BOUNDS[unit]
     if not low <= found <= high:
         raise InputError(

@@ -34,6 +34,7 @@ from igdd.metrics.delivery_prior import (
     check_species,
     studies,
 )
+from igdd.stages.bounded_quantity import header_factor, named
 
 TUMOURS = frozenset({"tumour", "tumor", "lesion"})
 COURSE_COLUMNS = ("time", "percent_id", "sd")
@@ -133,19 +134,19 @@ def _of_value(value: str, metric: str, sd: str | None, at: str | None, until: st
     if metric not in UNITS:
         raise InputError(f"metric {metric[:60]!r} is not known; expected {', '.join(UNITS)}")
     unit = UNITS[metric]
-    spread = 0.0 if sd is None else units.read(sd, unit)
+    spread = 0.0 if sd is None else named("sd", sd, unit)
     most = 100.0 if unit == "%" else MOST
     if not 0 <= spread <= most:
         raise InputError(f"sd {sd!r}; expected 0 to {most:g} {unit}")
-    found = units.read(value, unit)
+    found = named("value", value, unit)
     if not -most <= found <= most:
         raise InputError(f"value {value!r}; expected at most {most:g} {unit}, all of the dose")
     return Figure(
         metric=metric,
         value=found,
         sd=spread,
-        at=None if at is None else units.read(at, "h"),
-        until=None if until is None else units.read(until, "h"),
+        at=None if at is None else named("at", at, "h"),
+        until=None if until is None else named("until", until, "h"),
     )
 
 
@@ -167,9 +168,9 @@ def _of_table(path: Path, metric: str, time_unit: str | None) -> Figure:
     for name in COURSE_COLUMNS[:2]:
         if name not in spelled:
             raise InputError(f"{path}: column {name} is missing; expected {name}")
-    unit = _time_unit(path, spelled["time"][1], time_unit)
-    share = spelled["percent_id"][1] or "%"
-    scale = units.factor(share, "%")
+    unit = _time_unit(path, spelled["time"], time_unit)
+    header, share = spelled["percent_id"]
+    scale = header_factor(path, header, share or "%", "%")
     columns = {
         name: tables.numbers(frame, header, str(path)) for name, (header, _) in spelled.items()
     }
@@ -195,18 +196,21 @@ def _of_table(path: Path, metric: str, time_unit: str | None) -> Figure:
         raise InputError(f"{path}: {error}") from error
 
 
-def _time_unit(path: Path, header: str | None, given: str | None) -> str:
+def _time_unit(path: Path, spelled: tuple[str, str | None], given: str | None) -> str:
+    column, header = spelled
     stated = header or given
     if stated is None:
         raise UnitsError(
             f"{path}: nothing says in which unit time is; expected --time-unit, or a header such "
             "as 'time [h]'"
         )
-    if header and given and units.factor(header, given) != 1.0:
+    if given:
+        named("time-unit", f"1 {given}", "h")
+    if header and given and header_factor(path, column, header, given) != 1.0:
         raise UnitsError(
             f"{path}: mixed units: time is in {header!r} by the header, in {given!r} by the call"
         )
-    units.factor(stated, "s")
+    header_factor(path, column, stated, "h")
     return stated
 
 
@@ -214,7 +218,7 @@ def _quantity(name: str, text: str | None, unit: str) -> float | None:
     """A size or weight, within what can be meant."""
     if text is None:
         return None
-    found = units.read(text, unit)
+    found = named(name.replace("_", " "), text, unit)
     low, high = LARGEST[name]
     if not low <= found <= high:
         raise InputError(

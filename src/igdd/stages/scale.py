@@ -21,7 +21,6 @@ from igdd.errors import InputError, UnitsError
 from igdd.kernels import allometry
 from igdd.kernels.allometry import EXPONENTS, Exponent, Scaled
 from igdd.kernels.scaled_uptake import (
-    GAIN_SD,
     Body,
     Model,
     by_equal_suv,
@@ -29,10 +28,10 @@ from igdd.kernels.scaled_uptake import (
     by_permeability,
 )
 from igdd.kernels.side_by_side import scales
-from igdd.stages.bounded_quantity import quantity
+from igdd.stages.bounded_quantity import named, quantity
+from igdd.stages.scale_options import exponent_of, gain_sd_of, refuse_idle, weight_of
 from igdd.stages.scale_parameter import band, fitted, of_exponent, parameter_elsewhere
 
-WEIGHTS = (0.1, 1e7)  # g: of a body
 LEAST, MOST = 1e-12, 1e6  # %ID/g
 MOST_CV = 100.0
 SHOWN_UNITS = {
@@ -75,20 +74,29 @@ def scale(
     gain        of the other tumour over this one; gain_fold: its scatter; radius, with half-lives,
                 plasma volumes and times of both bodies: by permeability too
     """
-    target, own = _weight("to-weight", to_weight), _weight("weight", weight)
-    chosen = _exponent(parameter or "clearance", exponent, exponent_sd)
+    stated = {
+        "sd": sd, "weight": weight, "to-weight": to_weight, "time": time, "mass": mass,
+        "dose": dose, "label-on": label_on, "density": density, "exponent": exponent,
+        "exponent-sd": exponent_sd, "gain": None if gain == 1 else gain, "gain-fold": gain_fold,
+        "radius": radius, "half-life": half_life, "to-half-life": to_half_life,
+        "plasma-volume": plasma_volume, "to-plasma-volume": to_plasma_volume, "to-time": to_time,
+    }  # fmt: skip
+    refuse_idle(
+        stated, table=table is not None, parameter=parameter is not None,
+        elsewhere=to_weight is not None,
+    )  # fmt: skip
+    target, own = weight_of("to-weight", to_weight), weight_of("weight", weight)
+    chosen = exponent_of(parameter or "clearance", exponent, exponent_sd)
     if table is not None or parameter is not None:
         return _of_parameter(table, value, sd, parameter, bodies=(own, target), power=chosen)
-    rho = quantity("density", density or "1 g/mL", "g/mL")
+    rho = 1.0 if density is None else quantity("density", density, "g/mL")
     per_g, relative = _uptake(value, sd, own, rho)
     facts = _side_by_side(per_g, relative, own, rho, mass=mass, dose=dose, label_on=label_on)
-    facts["assumed"] = [] if density else ["tissue of 1 g/mL"]
+    facts["assumed"] = ["tissue of 1 g/mL"] if density is None else []
     plasma = (half_life, plasma_volume, time, to_half_life, to_plasma_volume, to_time)
     if target is not None:
-        seen = _Seen(1000 * per_g * gain, relative, _gain_sd(gain, gain_fold), target, rho)
+        seen = _Seen(1000 * per_g * gain, relative, gain_sd_of(gain, gain_fold), target, rho)
         facts |= _elsewhere(seen, own, chosen, radius, plasma)
-    elif radius:
-        raise InputError("a radius without to-weight; expected the other body's weight too")
     return facts | {"answer": _sentence(facts)}
 
 
@@ -135,12 +143,19 @@ def _elsewhere(
 def _through_the_wall(seen: _Seen, bodies: tuple[Body, Body], radius: str) -> dict[str, Any]:
     """Predictions by permeability, reversible and trapped."""
     size = quantity("radius", radius, "nm")
-    found = {
-        name: by_permeability(
-            seen.uptake, seen.relative, size, bodies, trapped=trapped, gain_sd=seen.gain_sd
-        )
-        for name, trapped in (("reversible", False), ("trapped", True))
-    }
+    try:
+        found = {
+            name: by_permeability(
+                seen.uptake, seen.relative, size, bodies, trapped=trapped, gain_sd=seen.gain_sd
+            )
+            for name, trapped in (("reversible", False), ("trapped", True))
+        }
+    except ZeroDivisionError as error:
+        raise InputError(
+            f"at {bodies[0].time:g} h nothing is left in the body measured, whose plasma has a "
+            f"half-life of {bodies[0].half_life:g} h; expected an earlier time, or a longer "
+            "half-life"
+        ) from error
     return {name: _modelled(one, seen.target, seen.density) for name, one in found.items()}
 
 
@@ -192,8 +207,6 @@ def _side_by_side(
     flags = []
     given = np.nan if dose is None else quantity("dose", dose, "g")
     if dose is not None:
-        if label_on is not None and label_on.strip().lower() not in ("drug", "carrier", "label"):
-            raise InputError(f"label-on is {label_on[:40]!r}; expected drug, carrier or label")
         flags += ["dose_equivalent"] if (label_on or "").strip().lower() != "drug" else []
     found = scales(
         np.array(per_g),
@@ -241,7 +254,7 @@ def _uptake(
         per_g = found * factor
         if not LEAST <= per_g <= MOST:
             raise InputError(f"value {value!r}; expected {LEAST:g} to {MOST:g} %ID/g")
-        noise = 0.0 if spread is None else units.read(spread, unit)
+        noise = 0.0 if spread is None else named("sd", spread, unit)
         if not 0 <= noise <= MOST_CV * found:
             raise InputError(f"sd {sd!r}; expected 0 to {MOST_CV:g} times the value")
         return per_g, noise / found
@@ -267,41 +280,6 @@ def _bodies(radius: str | None, *texts: str | None) -> tuple[Body, Body] | None:
         for name, text, unit in zip(names, texts, ("h", "mL", "h") * 2, strict=True)
     ]
     return Body(*read[:3]), Body(*read[3:])
-
-
-def _exponent(parameter: str, value: float | None, sd: float | None) -> Exponent:
-    if parameter not in EXPONENTS:
-        raise InputError(
-            f"parameter {parameter[:40]!r} is not known; expected {', '.join(EXPONENTS)}"
-        )
-    known = EXPONENTS[parameter]
-    if value is None and sd is None:
-        return known
-    if value is None or not -2 <= value <= 2 or not 0 <= (0.0 if sd is None else sd) <= 2:
-        raise InputError(
-            f"exponent {value} with sd {sd}; expected an exponent of -2 to 2 and an sd of 0 to 2"
-        )
-    return Exponent(value, 0.0 if sd is None else sd, "as stated")
-
-
-def _gain_sd(gain: float, fold: float | None) -> float:
-    if not 1e-6 <= gain <= 1e6:
-        raise InputError(f"gain is {gain:g}; expected 1e-6 to 1e6")
-    if fold is None:
-        return GAIN_SD
-    if not 1 <= fold <= 1e6:
-        raise InputError(f"gain-fold is {fold:g}; expected 1 (no scatter) to 1e6")
-    return float(np.log(fold))
-
-
-def _weight(name: str, text: str | None) -> float | None:
-    """A body's weight in g, within what a mammal weighs."""
-    if text is None:
-        return None
-    found = units.read(text, "g")
-    if not WEIGHTS[0] <= found <= WEIGHTS[1]:
-        raise InputError(f"{name} is {text!r}; expected 0.1 g to 10 t")
-    return found
 
 
 def _sentence(facts: Mapping[str, Any]) -> str:

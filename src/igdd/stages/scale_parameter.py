@@ -13,7 +13,16 @@ from igdd.errors import InputError, UnitsError
 from igdd.io import tables
 from igdd.kernels import allometry
 from igdd.kernels.allometry import Exponent, Scaled
+from igdd.stages.bounded_quantity import header_factor, named
 
+# What a parameter may be measured in: clearance of a volume, or of tissue where uptake is per gram.
+DIMENSIONS = {
+    "clearance": ("mL/h", "g/h"),
+    "volume": ("mL", "g"),
+    "half_life": ("h",),
+}
+# Weights closer than this fold say nothing of an exponent.
+LEAST_FOLD = 1.1
 _BRACKET = re.compile(r"(?P<name>[^\[\]()]*?)\s*[\[(](?P<unit>[^\[\]()]*)[\])]")
 
 
@@ -32,10 +41,11 @@ def parameter_elsewhere(
     if match is None:
         raise UnitsError(f"value {value[:60]!r} has no unit; expected one, such as '2 mL/h'")
     unit = match["unit"]
-    found = units.read(value, unit)
+    _of_its_kind(parameter, unit, f"value {value[:60]!r}")
+    found = named("value", value, unit)
     if not 1e-30 <= found <= 1e30:
         raise InputError(f"value {value!r}; expected one above zero that can be measured")
-    spread = 0.0 if sd is None else units.read(sd, unit)
+    spread = 0.0 if sd is None else named("sd", sd, unit)
     if not 0 <= spread <= 100 * found:
         raise InputError(f"sd {sd!r}; expected 0 to 100 times the value")
     noise = spread / found
@@ -53,9 +63,26 @@ def parameter_elsewhere(
     }
 
 
+def _of_its_kind(parameter: str, unit: str, where: str) -> None:
+    """A unit that the parameter can have; per body weight it would scale by another exponent."""
+    kinds = [units.parse(one).dimensions for one in DIMENSIONS[parameter]]
+    try:
+        found = units.parse(unit).dimensions
+    except UnitsError as error:
+        raise UnitsError(f"{where}: {error}") from error
+    if found in kinds:
+        return
+    per_weight = found in [units.parse(f"{one}/g").dimensions for one in DIMENSIONS[parameter]]
+    why = "; of the whole body, not per its weight: multiply by the weight" if per_weight else ""
+    raise UnitsError(
+        f"{where}: {unit[:40]!r} is no unit of {parameter}; expected one such as "
+        f"{DIMENSIONS[parameter][0]}{why}"
+    )
+
+
 def fitted(path: Path, parameter: str, target: float | None, fixed: Exponent) -> dict[str, Any]:
     """An exponent fitted over the species of a table, and the other body's prediction."""
-    species, weight, value, unit = _species(path)
+    species, weight, value, unit = _species(path, parameter)
     line = allometry.fit_line(weight, value)
     low, high = allometry.exponent_interval(line)
     facts: dict[str, Any] = {
@@ -78,7 +105,7 @@ def fitted(path: Path, parameter: str, target: float | None, fixed: Exponent) ->
     return facts | {"answer": f"{text}."}
 
 
-def _species(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, str]:
+def _species(path: Path, parameter: str) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, str]:
     """Species, weights in g, values and their unit, of a table."""
     frame = tables.read_table(path, text=("species",))
     spelled: dict[str, tuple[str, str | None]] = {}
@@ -100,9 +127,11 @@ def _species(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, str]:
                 "such as 'weight [kg]'"
             )
     weight = tables.numbers(frame, spelled["weight"][0], str(path))
-    weight = weight * units.factor(str(spelled["weight"][1]), "g")
+    weight = weight * header_factor(path, spelled["weight"][0], str(spelled["weight"][1]), "g")
     value = tables.numbers(frame, spelled["value"][0], str(path))
-    unit = units.parse(str(spelled["value"][1])).ucum
+    unit = str(spelled["value"][1])
+    _of_its_kind(parameter, unit, f"{path}: column {spelled['value'][0][:60]!r}")
+    unit = units.parse(unit).ucum
     wrong = ~((weight > 0) & (value > 0))
     if wrong.any():
         raise InputError(
@@ -114,7 +143,16 @@ def _species(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, str]:
             f"{path}: {np.unique(weight).size} different weights; expected at least 3 for an "
             "exponent with an interval; else give --value and its exponent"
         )
-    names = tuple(str(one) for one in frame[spelled["species"][0]])
+    if weight.max() < LEAST_FOLD * weight.min():
+        raise InputError(
+            f"{path}: weights from {weight.min():g} to {weight.max():g} g; expected species whose "
+            f"weights differ by more than {100 * (LEAST_FOLD - 1):.0f} %, for an exponent"
+        )
+    cells = frame[spelled["species"][0]]
+    blank = [not isinstance(one, str) or not one.strip() for one in cells]
+    if any(blank):
+        raise InputError(f"{path}: line {frame.index[blank][0]} names no species; expected a name")
+    names = tuple(cells)
     return names, weight, value, unit
 
 

@@ -50,6 +50,12 @@ def uptake_model(
     trap, release    rates of trapping and of letting go ("0.05 1/h"); trap "all" for no way out
     antigen_over_kd  of a target: antigen per accessible volume over Kd; with `internalisation`
     """
+    if release is not None and trap is None and internalisation is None:
+        raise InputError("release without trap or internalisation; expected what is let go of")
+    if internalisation is not None and not antigen_over_kd > 0:
+        raise InputError(
+            "internalisation without antigen-over-kd; expected a target that binds, above zero"
+        )
     setting = Setting(
         radius=_radius(radius, mass),
         half_lives=tuple(quantity("half-life", one, "h") for one in half_life),
@@ -111,9 +117,16 @@ def _predicted(setting: Setting, hours: float, density: float) -> dict[str, Any]
             for name, one in rows.items()
         },
         "elasticity": slopes,
-        "limited_by": "the wall" if slopes["permeability"] > 0.5 else "what is kept",
+        "limited_by": _limit(slopes["permeability"]),
         "flags": [],
     }
+
+
+def _limit(slope: float) -> str | None:
+    """What decides uptake, of its elasticity to permeability; None where nothing is left."""
+    if not np.isfinite(slope):
+        return None
+    return "the wall" if slope > 0.5 else "what is kept"
 
 
 def _observed(
@@ -234,9 +247,14 @@ def text(found: Mapping[str, Any]) -> str:
         when = row["time_of_maximum_h"]
         peak = f"most at {when:.3g} h" if np.isfinite(when) else "rises throughout"
         lines.append(f"  {name:12} {row['percent_id_per_kg']:9.4g} %ID/kg   {peak}")
+    if found["limited_by"] is None:
+        lines.append("nothing is left at this time: what limits it cannot be said")
+        return "\n".join([*lines, *_assumed(found)])
     ordered = sorted(found["elasticity"].items(), key=lambda item: -abs(item[1]))
     lines.append(f"limited by {found['limited_by']}")
     lines.append("elasticity: " + ", ".join(f"{name} {value:+.2f}" for name, value in ordered))
-    if found["assumed"]:
-        lines.append(f"assumed: {'; '.join(found['assumed'])}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_assumed(found)])
+
+
+def _assumed(found: Mapping[str, Any]) -> list[str]:
+    return [f"assumed: {'; '.join(found['assumed'])}"] if found["assumed"] else []

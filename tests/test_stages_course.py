@@ -1,14 +1,11 @@
-"""What is followed over sessions: rows, and warnings of faded labels and of open ledgers."""
+"""What is followed over the sessions of a subject, through a whole run."""
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
 from igdd.errors import StudyError
-from igdd.facts import Agent
 from igdd.line import run
-from igdd.stages.course import faded, unbalanced
 
 STUDY = """\
 schema = 1
@@ -37,30 +34,6 @@ metric = "ledger"
 """
 
 
-def totals(*rows) -> pd.DataFrame:
-    columns = ("subject", "session", "time", "value")
-    table = pd.DataFrame(rows, columns=list(columns))
-    return table.assign(metric="ledger_percent_id", region="total")
-
-
-def test_a_ledger_above_what_was_given_is_warned_of():
-    (text,) = unbalanced(totals(("01", "1h", 3600.0, 105.5), ("02", "1h", 3600.0, 104.9)))
-    assert "1 of 2 ledgers hold more than 105 %" in text
-    assert "subject 01, session 1h: 105.5 %" in text
-
-
-def test_too_little_within_the_first_hour_is_warned_of_and_later_is_not():
-    (text,) = unbalanced(totals(("01", "1h", 3600.0, 89.0), ("01", "24h", 86400.0, 60.0)))
-    assert "1 of 2 ledgers hold less than 90 % within 1 h" in text
-
-
-def test_a_long_lived_label_has_not_faded():
-    table = totals(("01", "48h", 48 * 3600.0, 100.0))
-    assert faded(table, Agent(nuclide="Zr-89")) == []
-    assert faded(table, Agent()) == []
-    assert len(faded(table, Agent(nuclide="F-18"))) == 1
-
-
 @pytest.fixture
 def organs(tmp_path):
     (tmp_path / "organs.csv").write_text(
@@ -84,3 +57,11 @@ def test_a_counting_time_needs_the_half_life(organs):
     (organs / "study.toml").write_text(text)
     with pytest.raises(StudyError, match=r"urine has a time of counting.*agent.label.nuclide"):
         run(organs, workers=1)
+
+
+def test_a_metric_that_gives_no_row_is_named(organs):
+    asked = '[[measure]]\nmetric = "extravascular"\nblood = "blood"\nfraction = 0.2\n'
+    (organs / "study.toml").write_text(STUDY + asked)
+    warnings = run(organs, workers=1).provenance["warnings"]
+    assert any("'extravascular' gave no row" in text for text in warnings)
+    assert not any("'ledger'" in text for text in warnings)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from igdd.provenance import code, hashes, sha256_text, versions
 from igdd.results import Results
 from igdd.stages import release_study
 from igdd.stages.methods import together
-from igdd.stages.plan import SessionPlan, agent_of, plan
+from igdd.stages.plan import SessionPlan, plan
 from igdd.study import Study, canonical, load_study
 
 if TYPE_CHECKING:
@@ -138,8 +137,9 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
 
     from igdd.io import stored
     from igdd.results import COLUMNS, KEY
+    from igdd.stages.cautions import cautions
     from igdd.stages.compare import compare
-    from igdd.stages.course import faded, follow, unbalanced
+    from igdd.stages.course import follow
 
     sessions = [stored.load(folder / "sessions" / one.folder) for one in plans]
     table = pd.concat([one.measurements for one in sessions], ignore_index=True)[list(COLUMNS)]
@@ -173,29 +173,9 @@ def gather(study: Study, plans: tuple[SessionPlan, ...], folder: Path) -> Result
             "inputs": dict(sorted(inputs.items())),
             "versions": versions(),
             "kinds": dict(sorted(kinds.items())),
-            "warnings": [
-                *_warnings(study, kinds),
-                *unbalanced(table),
-                *faded(table, agent_of(study.document)),
-            ],
+            "warnings": cautions(table, kinds, study.document),
         },
     )
-
-
-def _warnings(study: Study, kinds: Mapping[str, str]) -> list[str]:
-    """What a reader of the results would miss: regions that no session has, no SUV."""
-    names = {*kinds, *(out.region for out in study.document.exclude if out.region)}
-    patterns = dict.fromkeys(one.name for one in study.document.region if one.source is None)
-    return [
-        f"[[region]] name = {pattern!r} fits no region of any session; "
-        f"there are: {', '.join(sorted(set(kinds) - {'remainder'}))}"
-        for pattern in patterns
-        if not any(fnmatchcase(name, pattern) for name in names)
-    ] + [
-        f"subject {one.id} has no weight: no SUV is given; state subject.weight"
-        for one in study.document.subject
-        if one.weight is None and any(given.activity is not None for given in one.given)
-    ]
 
 
 def write(results: Results, folder: Path) -> None:

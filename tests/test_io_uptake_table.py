@@ -56,6 +56,8 @@ def test_an_empty_cell_is_no_value(tmp_path):
     [
         ("subject,region,time,percent_id\nm1,a,1,2\n", "'time' has no unit"),
         ("subject,region,time_mg,percent_id\nm1,a,1,2\n", "time_mg"),
+        ("subject,region,time_h,percent_id\nm1,a,1,1e14\n", "at most 1000 % of the dose"),
+        ("subject,region,time_h,percent_id\nm1,a,1,\nm1,b,1,nan\n", "expected one in some row"),
         ("subject,region,time_h\nm1,a,1\n", "percent_id or percent_id_per_g is missing"),
         ("region,time_h,percent_id\na,1,2\n", "subject is missing"),
         ("subject,region,time_h,percent_id,x\nm1,a,1,2,3\n", "'x' is unknown"),

@@ -57,7 +57,8 @@ def test_a_sigmoid_is_read_with_its_units():
         ("time [s],temperature [C]\n0,37\n", "one sample"),
         ("time [s],temperature [C]\n0,37\n1,\n", "line 3 has no temperature"),
         ("time [s],temperature [C],power\n0,37,1\n1,38,2\n", "'power' is unknown"),
-        ("time [s]\n0\n", "0 columns are temperature"),
+        ("time [s]\n0\n", "column temperature is missing"),
+        ("time [s],time [h],temperature [C]\n0,0,37\n", "are both time"),
         ("time [s],temperature [C]\n", "holds no sample"),
     ],
 )

@@ -158,6 +158,19 @@ def factor(found: str, wished: str) -> float:
     return float(_ratio(found, wished))
 
 
+def converts(found: str, wished: str) -> bool:
+    """Whether a number in unit `found` can be brought to unit `wished`.
+
+    >>> converts("kBq/cc", "Bq/mL"), converts("kBq", "mL"), converts("lots", "mL")
+    (True, False, False)
+    """
+    try:
+        _ratio(found, wished)
+    except UnitsError:
+        return False
+    return True
+
+
 def _ratio(found: str, wished: str) -> Fraction:
     """`factor`, exact: 2.1 mg are 0.0021 g to the last digit."""
     one, other = parse(found), parse(wished)

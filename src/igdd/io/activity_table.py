@@ -75,52 +75,31 @@ def read(path: Path, stated: Mapping[str, str | None]) -> Measured:
         raise InputError(f"{path}: holds no measurement; expected one row per region and time")
     beside = path.with_suffix(".json")
     facts = bounded.read_json(beside) if beside.exists() else {}
-    unit = _unit("activity", spelled, stated, facts, path)
+    unit = _unit("activity", table, spelled, (stated, facts), path)
     wished, percent = _kind(unit, path)
     found = {
         name: _numbers(table, name, spelled, (stated, facts), (path, wished)) for name in QUANTITIES
     }
-    region = _text(table, spelled, "region", path)
-    for name in ("time",):
-        missing = ~np.isfinite(found[name])
-        if missing.any():
-            raise InputError(f"{path}: line {table.index[missing][0]} has no {name}; expected one")
+    region = columns.every_text(table, spelled, "region", path)
+    columns.refuse_missing(table, ~np.isfinite(found["time"]), "time", path)
     for name in set(found) - {"time", "activity"}:
         wrong = found[name] < 0 if name.endswith("sd") else found[name] <= 0
-        if wrong.any():
-            raise InputError(
-                f"{path}: line {table.index[wrong][0]}: {name} is {found[name][wrong][0]:g}; "
-                f"expected {'at least 0' if name.endswith('sd') else 'above 0'}"
-            )
+        least = "at least 0" if name.endswith("sd") else "above 0"
+        columns.refuse(table, wrong, f"{name} is {{:g}}; expected {least}", path, found[name])
     return Measured(
-        subject=_text(table, spelled, "subject", path), region=region,
+        subject=columns.every_text(table, spelled, "subject", path), region=region,
         line=table.index.to_numpy(), percent=percent, source=path.name, **found,
     )  # fmt: skip
 
 
 def _columns(header: list[str], path: Path) -> dict[str, tuple[str, str | None]]:
-    """Name -> header as spelled and the unit in it. Unknown or doubled: an error."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for spelled in header:
-        name, unit = _name_and_unit(spelled)
-        if name not in ACCEPTED:
-            raise InputError(
-                f"{path}: column {spelled[:60]!r} is unknown; expected {', '.join(ACCEPTED)}; the "
-                "nuclide and the activity given are said with the call; remove the column or name "
-                "it note"
-            )
-        if name in found:
-            raise InputError(
-                f"{path}: columns {found[name][0]!r} and {spelled!r} are both {name}; remove one"
-            )
-        found[name] = (spelled, unit)
-    for name in ("region", "time", "activity"):
-        if name not in found:
-            raise InputError(
-                f"{path}: column {name} is missing; expected region, time, activity, and volume "
-                "or mass"
-            )
-    return found
+    """Name -> header as spelled and the unit in it."""
+    parts = {one: _name_and_unit(one) for one in header}
+    mend = (
+        "the nuclide and the activity given are said with the call; remove the column or name it "
+        "note"
+    )
+    return columns.spelled(parts, ACCEPTED, ("region", "time", "activity"), path, mend)
 
 
 def _name_and_unit(spelled: str) -> tuple[str, str | None]:
@@ -134,52 +113,23 @@ def _name_and_unit(spelled: str) -> tuple[str, str | None]:
     return ALIASES.get(name, name), unit
 
 
-def _text(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], name: str, path: Path
-) -> tuple[str, ...]:
-    if name not in spelled:
-        return ("",) * len(table)
-    cells = table[spelled[name][0]]
-    for line, cell in cells.items():
-        if not isinstance(cell, str):
-            raise InputError(f"{path}: line {line} has no {name}; expected one in every row")
-    return tuple(str(cell) for cell in cells)
-
-
 def _unit(
     name: str,
-    spelled: Mapping[str, tuple[str, str | None]],
-    stated: Mapping[str, str | None],
-    facts: Mapping[str, Any],
+    table: pd.DataFrame,
+    spelled: columns.Spelled,
+    outside: tuple[Mapping[str, str | None], Mapping[str, Any]],
     path: Path,
 ) -> str:
     """The one unit of a column, from the header, the JSON or the call, which must agree."""
-    described = facts.get(name)
-    beside = described.get("Units") if isinstance(described, Mapping) else None
-    found: dict[str, str] = {}
-    for who, unit in (
-        ("the call", stated.get(name)),
-        ("its header", spelled[name][1]),
-        ("the JSON beside it", beside if isinstance(beside, str) else None),
-    ):
-        if unit:
-            found.setdefault(unit, who)
-    if not found:
-        example = EXAMPLES.get(name, QUANTITIES[name] or "MBq")
-        raise UnitsError(
-            f"{path}: nothing says in which unit {name} is; expected a header such as "
-            f"'{name} [{example}]'" + (f", or --{name}-unit {example}" if name in EXAMPLES else "")
-        )
-    first, *others = found
-    for other in others:
-        if units.parse(other).dimensions != units.parse(first).dimensions or (
-            units.factor(other, first) != 1
-        ):
-            raise UnitsError(
-                f"{path}: mixed units: {name} is in {first!r} by {found[first]} but in {other!r} "
-                f"by {found[other]}; expected one"
-            )
-    return first
+    stated, facts = outside
+    said = columns.said_units(
+        table, spelled, name, stated.get(name), columns.described(facts, name)
+    )
+    example = EXAMPLES.get(name, QUANTITIES[name] or "MBq")
+    expected = f"a header such as '{name} [{example}]'"
+    if name in EXAMPLES:
+        expected += f", or --{name}-unit {example}"
+    return columns.agreed_unit(said, name, expected, path)
 
 
 def _kind(unit: str, path: Path) -> tuple[str, bool]:
@@ -198,7 +148,7 @@ def _kind(unit: str, path: Path) -> tuple[str, bool]:
 def _numbers(
     table: pd.DataFrame,
     name: str,
-    spelled: Mapping[str, tuple[str, str | None]],
+    spelled: columns.Spelled,
     outside: tuple[Mapping[str, str | None], Mapping[str, Any]],
     where: tuple[Path, str],
 ) -> np.ndarray:
@@ -212,9 +162,9 @@ def _numbers(
     if partner is not None and spelled[name][1] is None:
         if partner not in spelled:
             raise InputError(f"{path}: column {header!r} without a column {partner}")
-        unit = _unit(partner, spelled, outside[0], outside[1], path)
+        unit = _unit(partner, table, spelled, outside, path)
     else:
-        unit = _unit(name, spelled, outside[0], outside[1], path)
+        unit = _unit(name, table, spelled, outside, path)
     try:
         factor = units.factor(unit, wished)
     except UnitsError as error:

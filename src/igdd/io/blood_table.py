@@ -18,6 +18,7 @@ from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
+from igdd.io.columns import described
 from igdd.types import freeze
 
 if TYPE_CHECKING:
@@ -134,9 +135,8 @@ def _sampling(path: Path) -> str:
 
 
 def _unit(name: str, facts: Mapping[str, Any], where: str) -> str:
-    described = facts.get(name)
-    unit = described.get("Units") if isinstance(described, Mapping) else None
-    if not isinstance(unit, str):
+    unit = described(facts, name)
+    if unit is None:
         raise UnitsError(
             f"{where}: column {name} has no unit in the JSON; expected "
             f'"{name}": {{"Units": ...}} such as "s" or "kBq/mL"'

@@ -1,12 +1,13 @@
 """Columns of a table whose headers carry their unit: "mass_mg", "time [h]", or the JSON beside it.
 
-A number of unknown unit is an error that names the column and a way to spell it.
+A number of unknown unit is an error that names the column and a way to spell it; so is a column
+that is unknown, doubled or missing. A row is refused by its line in the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 _BRACKET = re.compile(r"(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]+)[\])]")
 # At the end of a name; "_sd" and "_time" belong to the name.
 _SUFFIX = re.compile(r"(?P<name>.+)_(?P<unit>s|min|h|d|kg|g|mg|ug|ng|mL|ml|percent)")
+# A cell such as "5 mg": a number with a unit of its own.
+_QUANTITY = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\s*[%A-Za-zµμ][^0-9]*")
 EXAMPLES = {"s": "h", "g": "mg", "mL": "mL"}
+
+# Name of a column -> its header as spelled, and the unit in it.
+Spelled = Mapping[str, tuple[str, str | None]]
 
 
 class Asked(NamedTuple):
@@ -52,11 +58,156 @@ def name_and_unit(header: str, accepted: Collection[str]) -> tuple[str, str | No
     return plain.lower(), None
 
 
+def spelled(
+    parts: Spelled,
+    accepted: Collection[str],
+    needed: Collection[str],
+    path: Path,
+    mend: str = "remove the column or name it note",
+) -> dict[str, tuple[str, str | None]]:
+    """Name -> header as spelled and its unit. Unknown, doubled or missing: an error.
+
+    `parts` has the name and the unit of every header.
+
+    >>> spelled({"Mass_mg": ("mass", "mg")}, ("mass", "note"), ("mass",), Path("masses.csv"))
+    {'mass': ('Mass_mg', 'mg')}
+    """
+    found: dict[str, tuple[str, str | None]] = {}
+    for header, (name, unit) in parts.items():
+        if name not in accepted:
+            raise InputError(
+                f"{path}: column {header[:60]!r} is unknown; expected {', '.join(accepted)}; {mend}"
+            )
+        if name in found:
+            raise InputError(
+                f"{path}: columns {found[name][0]!r} and {header!r} are both {name}; remove one"
+            )
+        found[name] = (header, unit)
+    missing = [name for name in needed if name not in found]
+    if missing:
+        others = ", ".join(name for name in accepted if name not in needed)
+        raise InputError(
+            f"{path}: column {', '.join(missing)} is missing; expected {', '.join(needed)} in the "
+            f"header and, where there are any, {others}"
+        )
+    return found
+
+
+def texts(table: pd.DataFrame, found: Spelled, name: str, absent: str = "") -> tuple[str, ...]:
+    """Texts of a column, empty where a cell is; `absent` in every row where there is no column."""
+    if name not in found:
+        return (absent,) * len(table)
+    return tuple(cell if isinstance(cell, str) else "" for cell in table[found[name][0]])
+
+
+def every_text(
+    table: pd.DataFrame, found: Spelled, name: str, path: Path, absent: str = ""
+) -> tuple[str, ...]:
+    """Texts of a column as `texts`; an empty cell is an error."""
+    cells = texts(table, found, name, absent)
+    if name in found:
+        refuse_missing(table, np.array([not cell for cell in cells]), name, path)
+    return cells
+
+
+def refuse(
+    table: pd.DataFrame,
+    wrong: np.ndarray | pd.Series,
+    what: str,
+    path: Path,
+    values: np.ndarray | pd.Series | None = None,
+) -> None:
+    """Refuse the first row that is wrong, by its line; {} in `what` stands for its value."""
+    rows = np.flatnonzero(wrong)
+    if rows.size:
+        said = what if values is None else what.format(np.asarray(values)[rows[0]])
+        raise InputError(f"{path}: line {table.index[rows[0]]}: {said}")
+
+
+def refuse_missing(
+    table: pd.DataFrame,
+    missing: np.ndarray,
+    name: str,
+    path: Path,
+    expected: str = "one in every row",
+) -> None:
+    """Refuse the first row that lacks a cell it needs, by its line."""
+    if missing.any():
+        raise InputError(
+            f"{path}: line {table.index[missing][0]} has no {name}; expected {expected}"
+        )
+
+
+def refuse_units(table: pd.DataFrame, header: str, unit: str, path: Path) -> None:
+    """Refuse a cell with a unit of its own: the others have none, and theirs may differ."""
+    for line, cell in table[header].items():
+        if isinstance(cell, str) and _QUANTITY.fullmatch(cell):
+            raise UnitsError(
+                f"{path}: line {line}: mixed units: column {header!r} holds {cell[:40]!r} with a "
+                f"unit of its own; expected a plain number in {unit}"
+            )
+
+
+def described(facts: Mapping[str, Any], name: str) -> str | None:
+    """Unit of a column by the JSON beside the table."""
+    entry = facts.get(name)
+    unit = entry.get("Units") if isinstance(entry, Mapping) else None
+    return unit if isinstance(unit, str) else None
+
+
+def said_units(
+    table: pd.DataFrame, found: Spelled, name: str, given: str | None, beside: str | None
+) -> list[tuple[str, str]]:
+    """Who states which unit of a column: the call, the header, the JSON, a column of units."""
+    said = [
+        ("the call", given),
+        (f"the header of {name}", found[name][1]),
+        ("the JSON beside it", beside),
+    ]
+    if f"{name}_unit" in found:
+        cells = table[found[f"{name}_unit"][0]]
+        said += [(f"line {line}", cell) for line, cell in cells.items() if isinstance(cell, str)]
+    return [(who, unit) for who, unit in said if unit]
+
+
+def agreed_unit(said: Iterable[tuple[str, str]], name: str, expected: str, path: Path) -> str:
+    """The one unit of a column, which all who state one state alike."""
+    found: dict[str, str] = {}
+    for who, unit in said:
+        found.setdefault(unit, who)
+    if not found:
+        raise UnitsError(f"{path}: nothing says in which unit {name} is; expected {expected}")
+    first, *others = found
+    for other in others:
+        one, two = units.parse(first), units.parse(other)
+        if (one.dimensions, one.factor) != (two.dimensions, two.factor):
+            raise UnitsError(
+                f"{path}: mixed units: {name} is in {first!r} by {found[first]} but in {other!r} "
+                f"by {found[other]}; expected one unit; convert the rows, or split the table"
+            )
+    return first
+
+
+def deviations(
+    table: pd.DataFrame, found: Spelled, of: str, path: Path, factor: float = 1.0
+) -> np.ndarray:
+    """Numbers of sd, which is in the unit of the column `of`, times `factor`; NaN without one."""
+    if "sd" not in found:
+        return np.full(len(table), np.nan)
+    header, unit = found["sd"]
+    if unit is not None:
+        raise InputError(
+            f"{path}: column {header!r} states a unit of its own; expected sd, in the unit of the "
+            f"{of}"
+        )
+    values = tables.numbers(table, header, str(path), factor)
+    refuse(table, values < 0, "sd is negative; expected at least 0", path)
+    return values
+
+
 def quantity(table: pd.DataFrame, asked: Asked, facts: Mapping[str, Any], path: Path) -> np.ndarray:
     """The column's numbers in the unit wished; `facts` is the JSON beside the table."""
-    unit, described = asked.unit, facts.get(asked.name)
-    if unit is None and isinstance(described, Mapping) and isinstance(described.get("Units"), str):
-        unit = described["Units"]
+    unit = described(facts, asked.name) if asked.unit is None else asked.unit
     if unit is None and asked.wished == "1":
         unit = "1"
     if unit is None:

@@ -24,7 +24,6 @@ in its header ("mass_mg", "time [h]") or in the JSON beside the table ("mass": {
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +76,8 @@ def read(path: Path, sheet: str | None = None) -> pd.DataFrame:
     texts = [spelled[name][0] for name in TEXTS if name in spelled]
     table = tables.read_table(path, text=texts, sheet=sheet)
     facts, _ = sidecar.read_sidecar(path)
-    found: dict[str, Any] = {}
-    for name in TEXTS:
-        found[name] = _text(table, spelled, name, path)
+    found: dict[str, Any] = {name: columns.texts(table, spelled, name) for name in TEXTS}
+    found["kind"] = _kinds(table, spelled, path)
     for name, wished in QUANTITIES.items():
         found[name] = np.full(len(table), np.nan)
         if name in spelled:
@@ -93,23 +91,10 @@ def read(path: Path, sheet: str | None = None) -> pd.DataFrame:
 
 
 def _columns(header: list[str], path: Path) -> dict[str, tuple[str, str | None]]:
-    """Name -> header as spelled and its unit. An unknown or a doubled column is an error."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for spelled in header:
-        name, unit = columns.name_and_unit(spelled, ACCEPTED)
-        if name not in ACCEPTED:
-            raise InputError(
-                f"{path}: column {spelled[:60]!r} is unknown; expected {', '.join(ACCEPTED)}, "
-                "with units such as mass_mg, time_h, fraction_percent"
-            )
-        if name in found:
-            raise InputError(
-                f"{path}: columns {found[name][0]!r} and {spelled!r} are both {name}; remove one"
-            )
-        found[name] = (spelled, unit)
-    for name in ("kind", "count_time"):
-        if name not in found:
-            raise InputError(f"{path}: column {name} is missing; expected it, as in the docs")
+    """Name -> header as spelled and its unit, with one of the columns of counts."""
+    parts = {one: columns.name_and_unit(one, ACCEPTED) for one in header}
+    mend = "with units such as mass_mg, time_h, fraction_percent"
+    found = columns.spelled(parts, ACCEPTED, ("kind", "count_time"), path, mend)
     if len(named := [name for name in COUNTS if name in found]) != 1:
         raise InputError(
             f"{path}: has {' and '.join(named) or 'no counts'}; expected one of {', '.join(COUNTS)}"
@@ -117,15 +102,8 @@ def _columns(header: list[str], path: Path) -> dict[str, tuple[str, str | None]]
     return found
 
 
-def _text(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], name: str, path: Path
-) -> list[str]:
-    if name not in spelled:
-        return [""] * len(table)
-    cells = [cell if isinstance(cell, str) else "" for cell in table[spelled[name][0]]]
-    if name != "kind":
-        return cells
-    kinds = [cell.lower() for cell in cells]
+def _kinds(table: pd.DataFrame, spelled: columns.Spelled, path: Path) -> list[str]:
+    kinds = [cell.lower() for cell in columns.texts(table, spelled, "kind")]
     for line, kind in zip(table.index, kinds, strict=True):
         if kind not in ("sample", "standard", "background"):
             raise InputError(
@@ -137,7 +115,7 @@ def _text(
 
 def _counts(
     table: pd.DataFrame,
-    spelled: Mapping[str, tuple[str, str | None]],
+    spelled: columns.Spelled,
     count_time: np.ndarray,
     path: Path,
 ) -> np.ndarray:

@@ -86,7 +86,7 @@ def read(
     lost = np.array([one == VOID for one in place]) & np.isnan(found["activity"])
     columns.refuse_missing(table, ~np.isfinite(found["time"]), "time", path)
     columns.refuse_missing(table, ~np.isfinite(found["activity"]) & ~lost, "activity", path)
-    early = "is from before the dose; expected a time of at least 0"
+    early = "time is from before the dose; expected a time of at least 0"
     columns.refuse(table, found["time"] < 0, early, path)
     sd, shared = _deviations(table, spelled, found, lost, path)
     for name in ("subject", *needed):
@@ -178,7 +178,7 @@ def _deviations(
     )
     shared = np.nan_to_num(found.get("sd_shared", np.zeros(len(table))), nan=0.0)
     beyond = (shared < 0) | (shared > sd * (1 + 1e-9))
-    what = "has sd_shared outside 0 to sd; expected a part of sd"
+    what = "sd_shared is outside 0 to sd; expected a part of sd"
     columns.refuse(table, beyond, what, path)
     return np.asarray(sd), shared
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from igdd.declare import Reader
 from igdd.errors import InputError
-from igdd.io import tables
+from igdd.io import columns, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,14 +60,17 @@ def read(path: Path, sheet: str | None = None) -> pd.DataFrame:
     spelled = _spelled([str(name) for name in tables.read_table(path, sheet=sheet).columns], path)
     texts = [spelled[name] for name in TEXTS if name in spelled]
     table = tables.read_table(path, text=texts, sheet=sheet)
-    columns = {name: _named(table, spelled[name], path) for name in ("subject", "lesion")}
+    named = {
+        name: columns.every_text(table, {name: (spelled[name], None)}, name, path)
+        for name in ("subject", "lesion")
+    }
     values = {name: np.full(len(table), np.nan) for name in COLUMNS[2:]}
     for header, (name, factor) in QUANTITIES.items():
         if header in spelled:
             values[name] = tables.numbers(table, spelled[header], str(path), factor)
     if "status" in spelled:
         values["status"] = _status(table[spelled["status"]], path)
-    found = pd.DataFrame(columns | values, index=table.index)[list(COLUMNS)]
+    found = pd.DataFrame(named | values, index=table.index)[list(COLUMNS)]
     _check(found, path)
     return found
 
@@ -95,15 +98,6 @@ def _spelled(header: list[str], path: Path) -> dict[str, str]:
     return found
 
 
-def _named(table: pd.DataFrame, column: str, path: Path) -> list[str]:
-    names = []
-    for line, cell in table[column].items():
-        if not isinstance(cell, str):
-            raise InputError(f"{path}: line {line} has no {column}; expected its name")
-        names.append(cell)
-    return names
-
-
 def _status(cells: pd.Series, path: Path) -> np.ndarray:
     found = np.full(len(cells), np.nan)
     for place, (line, cell) in enumerate(cells.items()):
@@ -119,12 +113,8 @@ def _status(cells: pd.Series, path: Path) -> np.ndarray:
 
 def _check(table: pd.DataFrame, path: Path) -> None:
     for name in ("longest_diameter", "short_axis"):
-        wrong = table.index[table[name] < 0]
-        if len(wrong):
-            raise InputError(
-                f"{path}: line {wrong[0]}: {name} is {table[name][wrong[0]]:g} mm; expected 0 or "
-                "more"
-            )
+        what = f"{name} is {{:g}} mm; expected 0 or more"
+        columns.refuse(table, table[name] < 0, what, path, table[name])
     twice = table.index[table.duplicated(["subject", "lesion"])]
     if len(twice):
         row = table.loc[twice[0]]

@@ -17,7 +17,6 @@ is refused, for a forgotten conversion looks like a result.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from igdd import units
-from igdd.errors import InputError, UnitsError
-from igdd.io import bounded, tables
+from igdd.errors import InputError
+from igdd.io import bounded, columns, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +39,6 @@ ACCEPTED = (*TEXTS, *QUANTITIES, NOISE, *UNITS, *IGNORED)
 ALIASES = {"conc": "concentration", "id": "subject"}
 
 _BRACKET = re.compile(r"(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]+)[\])]")
-_QUANTITY = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\s*[%A-Za-zµμ][^0-9]*")
 _BELOW = re.compile(
     r"blq|bloq|bql|<\s*(?:lloq|loq|[0-9]*\.?[0-9]+(?:e[+-]?[0-9]{1,3})?)", re.IGNORECASE
 )
@@ -84,24 +82,19 @@ def read(path: Path, time_unit: str | None = None, unit: str | None = None) -> S
         name: _stated(table, spelled, name, (given, described.get(name)), path)
         for name, given in zip(QUANTITIES, (time_unit, unit), strict=True)
     }
-    subject = _text(table, spelled, "subject")
-    unnamed = [line for line, name in zip(table.index, subject, strict=True) if not name]
-    if unnamed:
-        raise InputError(f"{path}: line {unnamed[0]} has no subject; expected one in every row")
+    subject = columns.every_text(table, spelled, "subject", path)
     for name in QUANTITIES:
-        _refuse_units(table, spelled[name][0], stated[name], path)
+        columns.refuse_units(table, spelled[name][0], stated[name], path)
     time = tables.numbers(table, spelled["time"][0], str(path))
-    if not np.isfinite(time).all():
-        line = table.index[~np.isfinite(time)][0]
-        raise InputError(f"{path}: line {line} has no time; expected one in every row")
+    columns.refuse_missing(table, ~np.isfinite(time), "time", path)
     value, below = _concentrations(table, spelled["concentration"][0], path)
     return Samples(
         subject=subject,
-        group=_text(table, spelled, "group"),
-        organ=_text(table, spelled, "organ"),
+        group=columns.texts(table, spelled, "group"),
+        organ=columns.texts(table, spelled, "organ"),
         time=time,
         value=value,
-        sd=_noise(table, spelled, path),
+        sd=columns.deviations(table, spelled, "concentration", path),
         below=below,
         line=table.index.to_numpy(),
         time_unit=stated["time"],
@@ -111,112 +104,38 @@ def read(path: Path, time_unit: str | None = None, unit: str | None = None) -> S
 
 
 def _columns(header: list[str], path: Path) -> dict[str, tuple[str, str | None]]:
-    """Name -> header as spelled and the unit in its bracket. Unknown or doubled: an error."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for spelled in header:
-        match = _BRACKET.fullmatch(spelled.strip())
-        plain = (match["name"] if match else spelled).strip().lower()
-        name = ALIASES.get(plain, plain)
-        if name not in ACCEPTED:
-            raise InputError(
-                f"{path}: column {spelled[:60]!r} is unknown; expected {', '.join(ACCEPTED)}; "
-                "a dose is given with the call; remove the column or name it note"
-            )
-        if name in found:
-            raise InputError(
-                f"{path}: columns {found[name][0]!r} and {spelled!r} are both {name}; remove one"
-            )
-        found[name] = (spelled, match["unit"] if match else None)
-    for name in ("subject", *QUANTITIES):
-        if name not in found:
-            raise InputError(f"{path}: column {name} is missing; expected subject, time, "
-                             "concentration and, where there are any, group and organ")  # fmt: skip
-    return found
+    """Name -> header as spelled and the unit in its bracket."""
+    parts = {}
+    for one in header:
+        match = _BRACKET.fullmatch(one.strip())
+        plain = (match["name"] if match else one).strip().lower()
+        parts[one] = (ALIASES.get(plain, plain), match["unit"] if match else None)
+    mend = "a dose is given with the call; remove the column or name it note"
+    return columns.spelled(parts, ACCEPTED, ("subject", *QUANTITIES), path, mend)
 
 
-def _text(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], name: str
-) -> tuple[str, ...]:
-    if name not in spelled:
-        return ("",) * len(table)
-    return tuple(cell if isinstance(cell, str) else "" for cell in table[spelled[name][0]])
-
-
-def _described(path: Path) -> dict[str, str]:
+def _described(path: Path) -> dict[str, str | None]:
     """Units of the JSON beside the table, by column."""
     beside = path.with_suffix(".json")
-    if not beside.exists():
-        return {}
-    facts = bounded.read_json(beside)
-    return {
-        name.lower(): entry["Units"]
-        for name, entry in facts.items()
-        if isinstance(entry, Mapping) and isinstance(entry.get("Units"), str)
-    }
+    facts = bounded.read_json(beside) if beside.exists() else {}
+    return {name.lower(): columns.described(facts, name) for name in facts}
 
 
 def _stated(
     table: pd.DataFrame,
-    spelled: Mapping[str, tuple[str, str | None]],
+    spelled: columns.Spelled,
     name: str,
     outside: tuple[str | None, str | None],
     path: Path,
 ) -> str:
     """The one unit of a quantity, from whoever states it: outside, the call and the JSON."""
-    given, described = outside
-    found: dict[str, str] = {}
-    for who, unit in (
-        ("the call", given),
-        (f"the header of {name}", spelled[name][1]),
-        ("the JSON beside it", described),
-        *_column_units(table, spelled, f"{name}_unit"),
-    ):
-        if unit:
-            found.setdefault(unit, who)
-    if not found:
-        raise UnitsError(
-            f"{path}: nothing says in which unit {name} is; expected --{name}-unit, or a header "
-            f"such as '{name} [{'h' if name == 'time' else 'mg/L'}]'"
-        )
-    first, *others = found
-    for other in others:
-        if not _same(first, other):
-            raise UnitsError(
-                f"{path}: mixed units: {name} is in {first!r} by {found[first]} but in {other!r} "
-                f"by {found[other]}; expected one unit; convert the rows, or split the table"
-            )
+    said = columns.said_units(table, spelled, name, *outside)
+    example = "h" if name == "time" else "mg/L"
+    expected = f"--{name}-unit, or a header such as '{name} [{example}]'"
+    found = columns.agreed_unit(said, name, expected, path)
     if name == "time":
-        units.factor(first, "s")
-    return units.parse(first).ucum
-
-
-def _same(one: str, other: str) -> bool:
-    first, second = units.parse(one), units.parse(other)
-    return first.dimensions == second.dimensions and first.factor == second.factor
-
-
-def _column_units(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], name: str
-) -> list[tuple[str, str]]:
-    """Who states which unit, for a column of units: the first line of each."""
-    if name not in spelled:
-        return []
-    first: dict[str, str] = {}
-    for line, cell in table[spelled[name][0]].items():
-        if isinstance(cell, str):
-            first.setdefault(cell, f"line {line}")
-    return [(who, unit) for unit, who in first.items()]
-
-
-def _refuse_units(table: pd.DataFrame, column: str, unit: str, path: Path) -> None:
-    """Refuse a cell with a unit of its own: the others have none, and theirs may differ."""
-    for line, cell in table[column].items():
-        match = _QUANTITY.fullmatch(cell) if isinstance(cell, str) else None
-        if match is not None:
-            raise UnitsError(
-                f"{path}: line {line}: mixed units: column {column!r} holds {cell[:40]!r} with a "
-                f"unit of its own; expected a plain number in {unit}"
-            )
+        units.factor(found, "s")
+    return units.parse(found).ucum
 
 
 def _concentrations(table: pd.DataFrame, column: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -226,22 +145,3 @@ def _concentrations(table: pd.DataFrame, column: str, path: Path) -> tuple[np.nd
     plain = table[[column]].copy()
     plain[column] = [None if mark else one for one, mark in zip(cells, below, strict=True)]
     return tables.numbers(plain, column, str(path)), below
-
-
-def _noise(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], path: Path
-) -> np.ndarray:
-    """Standard deviations, in the unit of the concentration; NaN where there is none."""
-    if NOISE not in spelled:
-        return np.full(len(table), np.nan)
-    header, unit = spelled[NOISE]
-    if unit is not None:
-        raise InputError(
-            f"{path}: column {header!r} states a unit of its own; expected sd, in the unit of the "
-            "concentration"
-        )
-    found = tables.numbers(table, header, str(path))
-    if (found < 0).any():
-        line = table.index[found < 0][0]
-        raise InputError(f"{path}: line {line}: sd is negative; expected one of at least 0")
-    return found

@@ -18,11 +18,10 @@ Released is in percent or a fraction, and something must say which: the call, th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -52,6 +51,7 @@ ALIASES = {
 MOST = 200.0
 EXAMPLES = {"time": "h", "released": "%"}
 FRACTIONS = ("1", "fraction")
+WORDS = {"percent": "%", "fraction": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +84,22 @@ def read(path: Path, time_unit: str | None = None, released_unit: str | None = N
         raise InputError(f"{path}: holds no sample; expected one row per sample")
     facts, _ = sidecar.read_sidecar(path)
     stated = {
-        name: _stated(table, spelled, name, (given, facts.get(name)), path)
+        name: _stated(table, spelled, name, (given, columns.described(facts, name)), path)
         for name, given in zip(QUANTITIES, (time_unit, released_unit), strict=True)
     }
     _factor(stated, "time", "s", path)
     scale = _factor(stated, "released", "%", path)
     for name in QUANTITIES:
-        _refuse_units(table, spelled[name][0], stated[name], path)
+        columns.refuse_units(table, spelled[name][0], stated[name], path)
     time = tables.numbers(table, spelled["time"][0], str(path))
     released = tables.numbers(table, spelled["released"][0], str(path), scale)
     _check(table, time, released, stated["released"], path)
     return Samples(
-        formulation=_named(table, spelled, path),
-        vessel=_text(table, spelled, "vessel"),
+        formulation=columns.every_text(table, spelled, "formulation", path),
+        vessel=columns.texts(table, spelled, "vessel"),
         time=time,
         released=released,
-        sd=_deviations(table, spelled, scale, path),
+        sd=columns.deviations(table, spelled, "released", path, scale),
         line=table.index.to_numpy(),
         time_unit=units.from_ucum(stated["time"]),
         source=path.name,
@@ -107,73 +107,36 @@ def read(path: Path, time_unit: str | None = None, released_unit: str | None = N
 
 
 def _columns(header: list[str], path: Path) -> dict[str, tuple[str, str | None]]:
-    """Name -> header as spelled and the unit in it. Unknown, doubled or missing: an error."""
+    """Name -> header as spelled and the unit in it."""
     accepted = {*ACCEPTED, *ALIASES, "subject"}
-    parts = [columns.name_and_unit(one, accepted) for one in header]
-    plain = {ALIASES.get(name, name) for name, _ in parts}
+    written = {one: columns.name_and_unit(one, accepted) for one in header}
+    plain = {ALIASES.get(name, name) for name, _ in written.values()}
     # A subject beside a formulation is one of its vessels.
-    subject = "vessel" if "formulation" in plain else "formulation"
-    found: dict[str, tuple[str, str | None]] = {}
-    for cell, (written, unit) in zip(header, parts, strict=True):
-        name = subject if written == "subject" else ALIASES.get(written, written)
-        if name not in ACCEPTED:
-            raise InputError(
-                f"{path}: column {cell[:60]!r} is unknown; expected {', '.join(ACCEPTED)}; remove "
-                "the column or name it note"
-            )
-        if name in found:
-            raise InputError(
-                f"{path}: columns {found[name][0]!r} and {cell!r} are both {name}; remove one"
-            )
-        if unit is None and written in ("percent", "fraction"):
-            unit = "%" if written == "percent" else "1"
-        found[name] = (cell, unit)
-    for name in ("formulation", *QUANTITIES):
-        if name not in found:
-            raise InputError(
-                f"{path}: column {name} is missing; expected formulation, time, released and, "
-                "where there are any, vessel and sd"
-            )
-    return found
+    aliases = ALIASES | {"subject": "vessel" if "formulation" in plain else "formulation"}
+    parts = {
+        one: (aliases.get(name, name), unit or WORDS.get(name))
+        for one, (name, unit) in written.items()
+    }
+    return columns.spelled(parts, ACCEPTED, ("formulation", *QUANTITIES), path)
 
 
 def _stated(
     table: pd.DataFrame,
-    spelled: Mapping[str, tuple[str, str | None]],
+    spelled: columns.Spelled,
     name: str,
-    outside: tuple[str | None, Any],
+    outside: tuple[str | None, str | None],
     path: Path,
 ) -> str:
     """The one unit of a quantity, from whoever states it: outside, the call and the JSON."""
-    given, described = outside
-    beside = described.get("Units") if isinstance(described, Mapping) else None
     said = [
-        ("the call", given),
-        (f"the header of {name}", spelled[name][1]),
-        ("the JSON beside it", beside if isinstance(beside, str) else None),
+        (who, WORDS.get(unit.strip().lower(), unit))
+        for who, unit in columns.said_units(table, spelled, name, *outside)
     ]
-    if f"{name}_unit" in spelled:
-        cells = table[spelled[f"{name}_unit"][0]]
-        said += [(f"line {line}", cell) for line, cell in cells.items() if isinstance(cell, str)]
-    found: dict[str, str] = {}
-    for who, unit in said:
-        if unit:
-            found.setdefault(_plain(unit), who)
-    if not found:
-        raise UnitsError(
-            f"{path}: nothing says in which unit {name} is; expected --{name}-unit"
-            f"{' percent or fraction' if name == 'released' else ''}, or a header such as "
-            f"'{name} [{EXAMPLES[name]}]'"
-        )
-    first, *others = found
-    for other in others:
-        one, two = units.parse(first), units.parse(other)
-        if (one.dimensions, one.factor) != (two.dimensions, two.factor):
-            raise UnitsError(
-                f"{path}: mixed units: {name} is in {first!r} by {found[first]} but in {other!r} "
-                f"by {found[other]}; expected one unit; convert the rows, or split the table"
-            )
-    return first
+    expected = (
+        f"--{name}-unit{' percent or fraction' if name == 'released' else ''}, or a header such as "
+        f"'{name} [{EXAMPLES[name]}]'"
+    )
+    return columns.agreed_unit(said, name, expected, path)
 
 
 def _factor(stated: Mapping[str, str], name: str, wished: str, path: Path) -> float:
@@ -183,75 +146,15 @@ def _factor(stated: Mapping[str, str], name: str, wished: str, path: Path) -> fl
         raise UnitsError(f"{path}: {name}: {error}") from error
 
 
-def _plain(unit: str) -> str:
-    return {"percent": "%", "fraction": "1"}.get(unit.strip().lower(), unit)
-
-
-def _refuse_units(table: pd.DataFrame, column: str, unit: str, path: Path) -> None:
-    """Refuse a cell with a unit of its own: the others have none, and theirs may differ."""
-    for line, cell in table[column].items():
-        if isinstance(cell, str) and re.fullmatch(r"[+-]?[0-9.]+\s*[%A-Za-z].*", cell):
-            raise UnitsError(
-                f"{path}: line {line}: mixed units: column {column!r} holds {cell[:40]!r} with a "
-                f"unit of its own; expected a plain number in {unit}"
-            )
-
-
 def _check(
     table: pd.DataFrame, time: np.ndarray, released: np.ndarray, unit: str, path: Path
 ) -> None:
     """Refuse a time that is missing or negative, and more than twice the load."""
-    lines = table.index
-    if not np.isfinite(time).all():
-        raise InputError(
-            f"{path}: line {lines[~np.isfinite(time)][0]} has no time; expected one in every row"
-        )
-    if (time < 0).any():
-        raise InputError(
-            f"{path}: line {lines[time < 0][0]}: time {time[time < 0][0]:g} is before release "
-            "could begin; expected times of at least 0; remove the row"
-        )
-    beyond = np.abs(released) > MOST
-    if beyond.any():
-        raise InputError(
-            f"{path}: line {lines[beyond][0]}: {released[beyond][0]:g} % of the load is released, "
-            f"by its unit {unit!r}; expected at most {MOST:g} %; is the unit another one?"
-        )
-
-
-def _deviations(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], scale: float, path: Path
-) -> np.ndarray:
-    if "sd" not in spelled:
-        return np.full(len(table), np.nan)
-    header, unit = spelled["sd"]
-    if unit is not None:
-        raise InputError(
-            f"{path}: column {header!r} states a unit of its own; expected sd, in the unit of "
-            "released"
-        )
-    found = tables.numbers(table, header, str(path), scale)
-    if (found < 0).any():
-        raise InputError(
-            f"{path}: line {table.index[found < 0][0]}: sd is negative; expected at least 0"
-        )
-    return found
-
-
-def _named(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], path: Path
-) -> tuple[str, ...]:
-    """The formulation of every row."""
-    found = _text(table, spelled, "formulation")
-    unnamed = [line for line, name in zip(table.index, found, strict=True) if not name]
-    if unnamed:
-        raise InputError(f"{path}: line {unnamed[0]} has no formulation; expected one in every row")
-    return found
-
-
-def _text(
-    table: pd.DataFrame, spelled: Mapping[str, tuple[str, str | None]], name: str
-) -> tuple[str, ...]:
-    if name not in spelled:
-        return ("",) * len(table)
-    return tuple(cell if isinstance(cell, str) else "" for cell in table[spelled[name][0]])
+    columns.refuse_missing(table, ~np.isfinite(time), "time", path)
+    early = "time {:g} is before release could begin; expected times of at least 0; remove the row"
+    columns.refuse(table, time < 0, early, path, time)
+    beyond = (
+        f"{{:g}} % of the load is released, by its unit {unit!r}; expected at most {MOST:g} %; is "
+        "the unit another one?"
+    )
+    columns.refuse(table, np.abs(released) > MOST, beyond, path, released)

@@ -46,18 +46,9 @@ class SValues:
 def read(path: Path) -> SValues:
     """The S values of a CSV, TSV or xlsx table."""
     path = Path(path)
-    spelled: dict[str, tuple[str, str | None]] = {}
-    for header in (str(name) for name in tables.read_table(path).columns):
-        name, unit = _name_and_unit(header)
-        if name not in NAMES or name in spelled:
-            raise InputError(
-                f"{path}: column {header[:60]!r} is unknown or there twice; expected target, "
-                "source, s with its unit, and where known target_mass"
-            )
-        spelled[name] = header, unit
-    for name in ("target", "source", "s"):
-        if name not in spelled:
-            raise InputError(f"{path}: column {name} is missing; expected target, source and s")
+    header = [str(name) for name in tables.read_table(path).columns]
+    parts = {one: _name_and_unit(one) for one in header}
+    spelled = columns.spelled(parts, NAMES, ("target", "source", "s"), path)
     table = tables.read_table(path, text=[spelled["target"][0], spelled["source"][0]])
     numbers = {
         name: tables.numbers(table, spelled[name][0], str(path), _factor(spelled[name], name, path))

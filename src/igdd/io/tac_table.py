@@ -19,6 +19,7 @@ from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
 from igdd.io import sidecar, tables
+from igdd.io.columns import described
 from igdd.types import Curves, Frames, Zero
 
 STARTS = ("frame_start", "start", "starttime", "start_time")
@@ -121,11 +122,7 @@ def _plain(header: str) -> str:
 def _bracket(header: str, wished: str) -> str | None:
     """The unit in a header's bracket, if it is one of the wished dimension."""
     match = _BRACKET.fullmatch(header)
-    if match is None:
-        return None
-    try:
-        units.factor(match["unit"], wished)
-    except UnitsError:
+    if match is None or not units.converts(match["unit"], wished):
         return None
     return match["unit"]
 
@@ -139,16 +136,10 @@ def _find(columns: Mapping[str, str], names: tuple[str, ...], path: Path) -> str
     )
 
 
-def _described(facts: Mapping[str, Any], name: str) -> str | None:
-    described = facts.get(name)
-    unit = described.get("Units") if isinstance(described, Mapping) else None
-    return unit if isinstance(unit, str) else None
-
-
 def _time_factor(
     start: str, stop: str, facts: Mapping[str, Any], given: str | None, path: Path
 ) -> float:
-    stated = (_bracket(start, "s"), _bracket(stop, "s"), _described(facts, start))
+    stated = (_bracket(start, "s"), _bracket(stop, "s"), described(facts, start))
     unit = given or next((one for one in stated if one), None)
     if unit is None:
         raise UnitsError(
@@ -163,7 +154,7 @@ def _unit(name: str, stop: str, facts: Mapping[str, Any], given: str | None, pat
     # PMOD writes the concentration's unit behind "end"
     bracket = next((b for wished in QUANTITIES if (b := _bracket(name, wished))), None)
     after_end = _bracket(stop, "Bq/mL")
-    stated = (bracket, _described(facts, name), after_end, facts.get("Units"))
+    stated = (bracket, described(facts, name), after_end, facts.get("Units"))
     unit = given or next((one for one in stated if one), None)
     if unit is None:
         raise UnitsError(
@@ -176,27 +167,19 @@ def _unit(name: str, stop: str, facts: Mapping[str, Any], given: str | None, pat
 def _inside(stated: Mapping[str, str], path: Path) -> str:
     """The one unit inside to which all columns convert."""
     first, unit = next(iter(stated.items()))
-    inside = next((one for one in QUANTITIES if _converts(unit, one)), None)
+    inside = next((one for one in QUANTITIES if units.converts(unit, one)), None)
     if inside is None:
         raise UnitsError(
             f"{path}: column {first!r} is in {unit!r}; expected a unit of "
             f"{', '.join(name.replace('_', ' ') for name in QUANTITIES.values())}, such as kBq/mL"
         )
     for name, other in stated.items():
-        if not _converts(other, inside):
+        if not units.converts(other, inside):
             raise UnitsError(
                 f"{path}: column {name!r} is in {other!r} but {first!r} in {unit!r}; expected "
                 "columns of one quantity"
             )
     return inside
-
-
-def _converts(unit: str, wished: str) -> bool:
-    try:
-        units.factor(unit, wished)
-    except UnitsError:
-        return False
-    return True
 
 
 def _check_frames(start: np.ndarray, duration: np.ndarray, path: Path) -> None:

@@ -79,54 +79,36 @@ def _columns(
     path: Path, wished: Mapping[str, str], texts: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The table with plain headers, and its quantities in the units wished."""
-    accepted = {*wished, *texts, *IGNORED}
+    accepted = (*wished, *texts, *IGNORED)
     header = [str(name) for name in tables.read_table(path).columns]
     parts = {cell: columns.name_and_unit(cell, accepted) for cell in header}
-    for cell, (name, _) in parts.items():
-        if name not in accepted:
-            raise InputError(
-                f"{path}: column {cell[:60]!r} is unknown; expected {', '.join(sorted(accepted))}"
-            )
-    names = [name for name, _ in parts.values()]
-    for name in wished:
-        if names.count(name) != 1:
-            raise InputError(
-                f"{path}: {names.count(name)} columns are {name}; expected one, such as "
-                f"'{name} [{EXAMPLES[name]}]'"
-            )
-    spelled = {name: cell for cell, (name, _) in parts.items()}
-    table = tables.read_table(path, text=[spelled[name] for name in texts if name in spelled])
+    spelled = columns.spelled(parts, accepted, tuple(wished), path)
+    table = tables.read_table(path, text=[spelled[name][0] for name in texts if name in spelled])
     if not len(table):
         raise InputError(f"{path}: holds no sample; expected one row per sample")
     facts, _ = sidecar.read_sidecar(path)
     found = {
-        name: _quantity(table, columns.Asked(name, spelled[name], parts[spelled[name]][1], unit),
-                        facts, path)
+        name: _quantity(table, columns.Asked(name, *spelled[name], unit), facts, path)
         for name, unit in wished.items()
-    }  # fmt: skip
-    return table.rename(columns={cell: name for name, cell in spelled.items()}), found
+    }
+    return table.rename(columns={cell: name for name, (cell, _) in spelled.items()}), found
 
 
 def _quantity(
     table: pd.DataFrame, asked: columns.Asked, facts: Mapping[str, Any], path: Path
 ) -> np.ndarray:
-    unit, described = asked.unit, facts.get(asked.name)
-    if unit is None and isinstance(described, Mapping):
-        unit = described.get("Units")
-    if not isinstance(unit, str):
+    unit = asked.unit or columns.described(facts, asked.name)
+    if unit is None:
         raise UnitsError(
             f"{path}: nothing says in which unit {asked.name} is; expected a header such as "
             f"'{asked.name} [{EXAMPLES[asked.name]}]'"
         )
     unit = "Cel" if unit == "C" and asked.wished == "Cel" else unit
     found = columns.quantity(table, asked._replace(unit=unit), facts, path)
-    if not np.isfinite(found).all():
-        line = table.index[~np.isfinite(found)][0]
-        raise InputError(f"{path}: line {line} has no {asked.name}; expected one in every row")
-    if asked.wished == "Cel" and not ((found > COLDEST) & (found < HOTTEST)).all():
-        wrong = ~((found > COLDEST) & (found < HOTTEST))
-        raise InputError(
-            f"{path}: line {table.index[wrong][0]}: {found[wrong][0]:g} degrees Celsius; expected "
-            f"{COLDEST:g} to {HOTTEST:g}; is the unit another one?"
+    columns.refuse_missing(table, ~np.isfinite(found), asked.name, path)
+    if asked.wished == "Cel":
+        what = (
+            f"{{:g}} degrees Celsius; expected {COLDEST:g} to {HOTTEST:g}; is the unit another one?"
         )
+        columns.refuse(table, ~((found > COLDEST) & (found < HOTTEST)), what, path, found)
     return found

@@ -46,6 +46,8 @@ QUANTITIES = {
 IGNORED = ("note", "notes", "comment")
 ACCEPTED = (*TEXTS, *ALIASES, *QUANTITIES, *IGNORED)
 COLUMNS = (*TEXTS, *QUANTITIES)
+# A dose cannot multiply: a place with ten times of it, or all of it in 0.1 mg, has other units.
+MOST = {"percent_id": 1e3, "percent_id_per_g": 1e6}
 
 
 def sniff(path: Path) -> bool:
@@ -70,7 +72,7 @@ def read(path: Path, sheet: str | None = None) -> pd.DataFrame:
     facts, _ = sidecar.read_sidecar(path)
     found: dict[str, Any] = {}
     for name in TEXTS:
-        found[name] = _texts(table, spelled, name, path)
+        found[name] = columns.every_text(table, spelled, name, path, absent="label")
     for name, wished in QUANTITIES.items():
         found[name] = np.full(len(table), np.nan)
         if name in spelled:
@@ -90,53 +92,31 @@ def _name(header: str) -> tuple[str, str | None]:
 
 
 def _columns(header: list[str], path: Path) -> dict[str, tuple[str, str | None]]:
-    """Name -> header as spelled and its unit. Unknown, doubled or missing: an error."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for spelled in header:
-        name, unit = _name(spelled)
-        if name not in ACCEPTED:
-            raise InputError(
-                f"{path}: column {spelled[:60]!r} is unknown; expected {', '.join(COLUMNS)}, with "
-                "units such as time_h, mass_mg"
-            )
-        if name in found:
-            raise InputError(
-                f"{path}: columns {found[name][0]!r} and {spelled!r} are both {name}; remove one"
-            )
-        found[name] = (spelled, unit)
-    missing = [name for name in ("subject", "region", "time") if name not in found]
-    if missing or not found.keys() & SCALES.keys():
-        lacks = ", ".join(missing) or " or ".join(SCALES)
-        raise InputError(f"{path}: column {lacks} is missing; expected it in the header")
+    """Name -> header as spelled and its unit, with at least one scale."""
+    parts = {one: _name(one) for one in header}
+    mend = "with units such as time_h, mass_mg"
+    found = columns.spelled(parts, COLUMNS + IGNORED, ("subject", "region", "time"), path, mend)
+    if not found.keys() & SCALES.keys():
+        raise InputError(
+            f"{path}: column {' or '.join(SCALES)} is missing; expected it in the header"
+        )
     return found
-
-
-def _texts(
-    table: pd.DataFrame, spelled: dict[str, tuple[str, str | None]], name: str, path: Path
-) -> list[str]:
-    if name not in spelled:
-        return ["label"] * len(table)
-    cells = []
-    for line, cell in table[spelled[name][0]].items():
-        if not isinstance(cell, str):
-            raise InputError(f"{path}: line {line} has no {name}; expected it in every row")
-        cells.append(cell)
-    return cells
 
 
 def _check(table: pd.DataFrame, path: Path) -> None:
     def refuse(wrong: pd.Series, column: str, expected: str) -> None:
-        if wrong.any():
-            line = table.index[wrong][0]
-            raise InputError(
-                f"{path}: line {line}: {column} is {table[column][line]}; expected {expected}"
-            )
+        what = f"{column} is {{}}; expected {expected}"
+        columns.refuse(table, wrong, what, path, table[column])
 
     refuse(~np.isfinite(table["time"]), "time", "a number with its unit in the header")
     refuse(table["time"] < 0, "time", "0 or more, after administration")
     refuse(~table["analyte"].isin(ANALYTES), "analyte", f"one of {', '.join(ANALYTES)}")
     for name in ("mass", "volume"):
         refuse(table[name] <= 0, name, "more than 0")
+    for name, most in MOST.items():
+        refuse(table[name].abs() > most, name, f"at most {most:g} {SCALES[name]} of the dose")
+    if not table[[*SCALES]].notna().any(axis=None):
+        raise InputError(f"{path}: holds no {' or '.join(SCALES)}; expected one in some row")
     for name in SCALES:
         refuse(table[f"{name}_sd"] < 0, f"{name}_sd", "0 or more")
     twice = table.index[table.duplicated(["subject", "region", "time", "analyte"])]

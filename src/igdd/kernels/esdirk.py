@@ -1,4 +1,4 @@
-"""Coefficients of ESDIRK4(3)6L[2]SA, a Runge-Kutta method for stiff linear equations.
+"""ESDIRK4(3)6L[2]SA, a Runge-Kutta method for stiff linear equations: coefficients, step length.
 
 Fourth order with an embedded third order, L-stable, stiffly accurate, all stages but the first
 implicit with one diagonal coefficient. Kennedy and Carpenter, Appl Numer Math 2003;44:139,
@@ -8,6 +8,7 @@ doi:10.1016/S0168-9274(02)00138-1 (the implicit part of their pair).
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 GAMMA = 0.25
 NODES = np.array([0.0, 1 / 2, 83 / 250, 31 / 50, 17 / 20, 1.0])
@@ -29,3 +30,16 @@ EMBEDDED = np.array(
 DEFECT = LAST - EMBEDDED
 
 FIRST_SHARE = 1e-3  # first step, as a share of the fastest rate's time
+
+
+@njit(cache=True, error_model="numpy")
+def next_step(taken: float, worst: float) -> float:
+    """Step after one whose local error was `worst` times that allowed; not finite: a tenth.
+
+    >>> next_step(1.0, 16.0), next_step(1.0, 0.0), next_step(1.0, float("nan"))
+    (0.45, 5.0, 0.1)
+    """
+    if not worst < np.inf:
+        return 0.1 * taken
+    factor = 5.0 if worst == 0.0 else min(5.0, max(0.2, 0.9 * worst**-0.25))
+    return factor * taken

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from igdd.errors import InputError
-from igdd.kernels.esdirk import DEFECT, FIRST_SHARE, GAMMA, NODES, STAGES
+from igdd.kernels.esdirk import DEFECT, FIRST_SHARE, GAMMA, NODES, STAGES, next_step
 
 # Local error allowed in a step, relative to each amount, and absolute as a share of the dose.
 RELATIVE = 1e-8
@@ -263,18 +263,15 @@ def _one(
             now = wanted - time if last else step
             _step(time, now, system, pattern, work)
             worst = _defect(now, work, tolerance[0], absolute)
-            if not worst < np.inf:
-                step = 0.1 * now
-                continue
-            factor = 5.0 if worst == 0.0 else min(5.0, max(0.2, 0.9 * worst**-0.25))
-            if worst > 1.0:
-                step = factor * now
+            following = next_step(now, worst)
+            if not worst <= 1.0:
+                step = following
                 continue
             time = wanted if last else time + now
             work.state[:] = work.trial
             work.slopes[0] = work.slopes[5]
             # a step cut short at a sample says little about the step that follows
-            step = max(step, factor * now) if last else factor * now
+            step = max(step, following) if last else following
         found[row] = work.state
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from igdd.kernels.esdirk import DEFECT, FIRST_SHARE, GAMMA, LAST, NODES, STAGES
+from igdd.kernels.esdirk import DEFECT, FIRST_SHARE, GAMMA, LAST, NODES, STAGES, next_step
 
 MOST_STEPS = 100_000
 
@@ -145,15 +145,12 @@ def solve(
             now = times[row] - time if last else step
             _stages(time, now, sphere, work)
             worst = _advance(now, work, tolerance)
-            if not worst < np.inf:
-                step = 0.1 * now
-                continue
-            factor = 5.0 if worst == 0.0 else min(5.0, max(0.2, 0.9 * worst**-0.25))
-            if worst > 1.0:
-                step = factor * now
+            following = next_step(now, worst)
+            if not worst <= 1.0:
+                step = following
                 continue
             time = times[row] if last else time + now
             work.state[:] = work.trial
             work.slopes[0] = work.slopes[5]
-            step = max(step, factor * now) if last else factor * now
+            step = max(step, following) if last else following
         found[row] = work.state

@@ -43,8 +43,8 @@ def inside(unit: str) -> str:
     ('g/mL', '1/g', 'mol/mL', 'Bq', 'g/g')
     """
     above, below = quotient(unit)
-    amount = next((one for one in AMOUNTS if _converts(above, one)), None)
-    space = next((one for one in SPACES if below and _converts(below, one)), "")
+    amount = next((one for one in AMOUNTS if units.converts(above, one)), None)
+    space = next((one for one in SPACES if below and units.converts(below, one)), "")
     if amount is None or bool(space) != bool(below):
         raise UnitsError(
             f"samples are in {unit!r}; expected an amount (mg, MBq, nmol, %) or one over a volume "
@@ -90,11 +90,3 @@ def _put(text: str, amount: str, space: str) -> str:
         whole = f"({own})" if re.search(r"[./]", own) and text != mark else own
         text = text.replace(f"1{mark}", whole).replace(mark, whole)
     return text
-
-
-def _converts(unit: str, wished: str) -> bool:
-    try:
-        units.factor(unit, wished)
-    except UnitsError:
-        return False
-    return True

@@ -16,7 +16,7 @@ from typing import Any
 from igdd import units
 from igdd.errors import InputError, UnitsError
 from igdd.headers import label, quiet
-from igdd.io import bounded, sidecar
+from igdd.io import bounded, columns, sidecar
 from igdd.modalities.pet_bids import Sidecar
 from igdd.modalities.pet_headers import START_MOMENT, START_TIME, dose_of, pet_headers
 from igdd.stages.draft_text import quoted
@@ -144,10 +144,8 @@ def _quantity(
     stated = row.get(key)
     if not isinstance(stated, str) or stated.strip() in ("", "n/a"):
         return []
-    described = facts.get(key)
-    unit = described.get("Units") if isinstance(described, Mapping) else None
     try:
-        value = units.read(f"{stated} {unit if isinstance(unit, str) else ''}".strip(), wished)
+        value = units.read(f"{stated} {columns.described(facts, key) or ''}".strip(), wished)
     except UnitsError:
         words = f"participants.tsv says {stated[:20]}, in a unit that its JSON does not state"
         return [Fact(key=key, value="", source=words)]

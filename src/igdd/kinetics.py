@@ -6,7 +6,7 @@ Times are in s, rates in 1/s. A model's `predict` sees nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Any, Literal
 
@@ -93,8 +93,9 @@ class Protocol:
 
     inputs       role (`ROLES`) -> curve in the unit of the tissue's curves
     integration  "exact": each frame is the mean over its length; "instant": the exact convolution
-                 at the frame's middle; "trapezium": the trapezoidal recursion of older software,
-                 over the samples at the frames' middles
+                 at the frame's middle; "trapezium": the sum of older software, to compare with it:
+                 a trapezoidal recursion over the samples at the frames' middles, or what
+                 `of_older_software` says
     held         parameter -> value in SI units at which it is held, not fitted
     options      the model's own options in SI units
     """
@@ -113,6 +114,14 @@ class Protocol:
         for role in self.inputs:
             if role not in ROLES:
                 raise InputError(f"input {role!r}; expected one of {', '.join(ROLES)}")
+
+    def of_older_software(self) -> Protocol:
+        """This protocol for a model whose exponentials older software convolves without trapezia.
+
+        Madym (doi:10.21105/joss.03523) sums its exchange, uptake and two-exponential models
+        exactly between samples: their `trapezium` is the value at the frames' middles.
+        """
+        return replace(self, integration="instant") if self.integration == "trapezium" else self
 
     def input(self, role: str) -> InputCurve:
         """The input of a role; a missing one raises InputError."""

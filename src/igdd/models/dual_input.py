@@ -46,6 +46,7 @@ def extended_tofts(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
 
 def exchange(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Tissue (n, t) of (Fp, PS, ve, vp, fa, delay, delay_portal): exchange, two inputs."""
+    protocol = protocol.of_older_software()
     Fp, PS, ve, vp, *mixture = parameters.T
     plasma, interstitium = np.maximum(vp, SMALLEST), np.maximum(ve, SMALLEST)
     slow, theta1, fast, theta2 = exponentials(Fp, Fp / plasma, PS / plasma, PS / interstitium)
@@ -55,6 +56,7 @@ def exchange(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
 
 def uptake(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Tissue (n, t) of (Fp, vecs, ki, kef, fa, delay, delay_portal): uptake and efflux."""
+    protocol = protocol.of_older_software()
     Fp, vecs, ki, kef, *mixture = parameters.T
     outside = np.maximum(vecs, SMALLEST)
     flushed = (Fp + ki) / outside
@@ -77,6 +79,7 @@ def single_compartment(parameters: np.ndarray, protocol: Protocol) -> np.ndarray
 
 def biexponential(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Tissue (n, t) of (Fpos, Fneg, Kpos, Kneg, fa, delay, delay_portal): two exponentials."""
+    protocol = protocol.of_older_software()
     Fpos, Fneg, Kpos, Kneg, *mixture = parameters.T
     first = Fpos[:, None] * _convolved(Kpos, mixture, protocol)
     return np.asarray(first + Fneg[:, None] * _convolved(Kneg, mixture, protocol))

@@ -163,6 +163,7 @@ def test_many_curves_cost_a_few_exponentials():
             taken.append(perf_counter() - started)
         return min(taken)
 
-    # a ratio, for a loaded machine: measured 8 times the exponentials alone
+    # a ratio, for a loaded machine: measured 8 to 54 times the exponentials alone; a loop over the
+    # curves takes thousands
     curves = fastest(lambda: kernel.central(disposition(parameters), once))
-    assert curves < 40 * fastest(lambda: np.exp(-rates))
+    assert curves < 400 * fastest(lambda: np.exp(-rates))

@@ -65,3 +65,10 @@ def test_a_metric_that_gives_no_row_is_named(organs):
     warnings = run(organs, workers=1).provenance["warnings"]
     assert any("'extravascular' gave no row" in text for text in warnings)
     assert not any("'ledger'" in text for text in warnings)
+
+
+def test_a_region_that_no_session_has_is_named(organs):
+    (organs / "study.toml").write_text(STUDY + 'blood = "bloood"\n')
+    warnings = run(organs, workers=1).provenance["warnings"]
+    (text,) = [one for one in warnings if "bloood" in one]
+    assert "there are: carcass, liver" in text

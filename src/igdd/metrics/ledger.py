@@ -239,7 +239,7 @@ METRICS = (
         level="session",
         counted=ledger_of_samples,
         options=(
-            Option("blood", "text", default=None, help="of samples: the row of all blood"),
+            Option("blood", "region", default=None, help="of samples: the row of all blood"),
             Option(
                 "blood_elsewhere",
                 "1",

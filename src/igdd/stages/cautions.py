@@ -32,6 +32,7 @@ def cautions(table: pd.DataFrame, kinds: Mapping[str, str], document: Document) 
     """Every caution on the rows of a study."""
     return [
         *_absent(kinds, document),
+        *misnamed(kinds, document),
         *silent(table, document),
         *unbalanced(table),
         *faded(table, agent_of(document)),
@@ -51,6 +52,19 @@ def _absent(kinds: Mapping[str, str], document: Document) -> list[str]:
         f"subject {one.id} has no weight: no SUV is given; state subject.weight"
         for one in document.subject
         if one.weight is None and any(given.activity is not None for given in one.given)
+    ]
+
+
+def misnamed(kinds: Mapping[str, str], document: Document) -> list[str]:
+    """A sentence for each region that an option of a metric names and no session has."""
+    return [
+        f"[[measure]] metric = {asked.metric!r}, {option.name} = {named!r} fits no region of any "
+        f"session; there are: {', '.join(sorted(set(kinds) - {'remainder'}))}"
+        for asked in document.measure
+        for option in catalog.find("metrics", asked.metric).options
+        if option.unit == "region"
+        and (named := getattr(asked, option.name)) is not None
+        and named not in kinds
     ]
 
 

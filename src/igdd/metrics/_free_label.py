@@ -52,11 +52,3 @@ def sink_of(nuclide: str, place: str) -> Sink | None:
         if sink.element == symbol[1] and named:
             return sink
     return None
-
-
-def places_of(nuclide: str) -> tuple[str, ...]:
-    """First names of the places that free label of a nuclide is known to go to."""
-    symbol = re.match(r"[0-9]*m?-?([A-Z][a-z]?)", nuclide.strip())
-    if symbol is None:
-        return ()
-    return tuple(places[0] for sink, places in _rows() if sink.element == symbol[1])

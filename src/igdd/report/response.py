@@ -50,11 +50,6 @@ def blocks(view: Overview) -> tuple[Chart | Table, ...]:
     return tuple(block for block in found if block is not None)
 
 
-def is_response(row: Mapping[Any, Any]) -> bool:
-    """Whether a finding is one of these, and is told by `decisions`."""
-    return bool(row["comparison"] == "response")
-
-
 def _criteria(view: Overview) -> list[_Judged]:
     """Response findings by criterion, in the order of the study."""
     import pandas as pd

@@ -53,21 +53,20 @@ def text(found: Mapping[str, Any]) -> str:
     for one in found["subjects"]:
         name = " ".join(filter(None, (one["subject"], one["group"])))
         lines.append(f"{name} ({', '.join(one['places'])}): {one['decision']}")
-        lines += [
-            f"  {row['time_h']:8.2f} h  {100 * row['value']:5.1f} %  "
-            f"({100 * row['low']:.1f} to {100 * row['high']:.1f})"
-            for row in one["released"]
-        ]
+        lines += [_row(row) for row in one["released"]]
         lines += [f"  {reason}" for reason in one["reasons"]]
         lines += [f"  flag: {flag}" for flag in one["flags"]]
     for one in found["groups"]:
         lines.append(f"mean of {one['group'] or 'all'} (n = {len(one['subjects'])}): "
                      f"{one['decision']}")  # fmt: skip
-        lines += [
-            f"  {row['time_h']:8.2f} h  {100 * row['value']:5.1f} %  "
-            f"({100 * row['low']:.1f} to {100 * row['high']:.1f})"
-            for row in one["released"]
-        ]
+        lines += [_row(row) for row in one["released"]]
     lines += [f"not used: {what}" for what in found["not_used"]]
     lines += [f"assumed: {what}" for what in found["assumptions"]]
     return "\n".join(lines)
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    return (
+        f"  {row['time_h']:8.2f} h  {100 * row['value']:5.1f} %  "
+        f"({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+    )

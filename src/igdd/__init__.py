@@ -24,6 +24,7 @@ _PLACES = {
     "suv_factor": "igdd.modalities.pet",
     "activity": "igdd.decay",
     "chain_activities": "igdd.decay",
+    "compare_models": "igdd.stages.fit",
     "decay_factor": "igdd.decay",
     "delivery": "igdd.stages.delivery",
     "dose": "igdd.stages.dose",

@@ -13,7 +13,7 @@ from numba import njit
 
 from igdd.kernels.basis_search import climb, survey
 from igdd.kernels.response_table import (
-    JIT,
+    INLINE,
     PARTS,
     Tables,
     Work,
@@ -21,6 +21,7 @@ from igdd.kernels.response_table import (
     evaluate,
 )
 from igdd.kernels.variable_projection import (
+    BEATEN,
     STALLED,
     descend,
     project,
@@ -35,7 +36,7 @@ WEIGHT = 1e-7
 UPRIGHT = 1e-7  # cosine between residual and column below which the column has nothing to add
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _use(tables: Tables, work: Work, mask: int, exponentials: int) -> None:
     """Set which columns and exponentials are in the fit."""
     fixed = tables.columns.shape[1]
@@ -50,7 +51,7 @@ def _use(tables: Tables, work: Work, mask: int, exponentials: int) -> None:
         work.coefficients[fixed + j] = 0.0
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _addition(tables: Tables, work: Work) -> bool:
     """Put the second exponential where it would lower the sum of squares most beside the first."""
     fixed, residual = tables.columns.shape[1], work.rows.shape[0] - 1
@@ -69,7 +70,7 @@ def _addition(tables: Tables, work: Work) -> bool:
     return found
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _change_columns(tables: Tables, work: Work, mask: int, tried: np.ndarray) -> int:
     """The mask without its most negative column, or with one that the residual asks for.
 
@@ -96,7 +97,7 @@ def _change_columns(tables: Tables, work: Work, mask: int, tried: np.ndarray) ->
     return mask
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _weaker(work: Work, fixed: int) -> int:
     """Which of two exponentials adds nothing to the curve; -1: neither."""
     for j in range(2):
@@ -107,22 +108,28 @@ def _weaker(work: Work, fixed: int) -> int:
     return -1
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _fit_from(
-    tables: Tables, work: Work, curve: np.ndarray, mask: int, count: int
+    tables: Tables, work: Work, curve: np.ndarray, begin: tuple[int, int], record: float
 ) -> tuple[float, int]:
     """The best fit near the work's place whose coefficients are allowed: its square and outcome.
+
+    begin   mask of the columns, and how many exponentials
+    record  square of the best fit so far: one that cannot beat it is left half done
 
     A pair of exponentials that ends nowhere gives way to one; to one a second is added once.
     """
     fixed, size = tables.columns.shape[1], work.place.size
+    mask, count = begin
     work.tried[:] = False
     kept = work.vectors[4]
     squares, outcome, kept_mask, kept_count = np.inf, STALLED, -1, 0
     added, ended, before = size == 2, True, -1
     for _ in range(12):
         _use(tables, work, mask, count)
-        reached, settled = descend(tables, work, curve)
+        reached, settled = descend(tables, work, curve, record)
+        if settled == BEATEN and kept_mask < 0:
+            return reached, BEATEN
         if kept_mask >= 0 and ended:
             return squares, outcome
         other = _change_columns(tables, work, mask, work.tried)
@@ -159,7 +166,7 @@ def _fit_from(
     return squares, outcome
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def fit_terms(
     tables: Tables, work: Work, curve: np.ndarray, products: np.ndarray
 ) -> tuple[float, int]:
@@ -172,10 +179,10 @@ def fit_terms(
     survey(tables, work, products, every)
     best, outcome, here, least = np.inf, STALLED, True, -np.inf
     for _ in range(PLACES):
-        mask, count, seen = climb(tables, work, curve, products, least)
+        mask, count, seen = climb(tables, work, products, least)
         if mask < 0:
             break
-        squares, ended = _fit_from(tables, work, curve, mask, count)
+        squares, ended = _fit_from(tables, work, curve, (mask, count), best)
         here = squares < best
         if here:
             best, outcome = squares, ended

@@ -234,10 +234,11 @@ def _search_tables(
     masks, nodes = 1 << fixed, responses.shape[1]
     found = {
         "rows": rows,
-        "held": np.einsum("dkr,dr->dk", rows, offset),
+        "grounds": np.zeros((late, fixed, fixed)),
         "mixes": np.zeros((masks, late, fixed, fixed)),
-        "shadows": np.zeros((masks, late, nodes, fixed)),
+        "shadows": np.zeros((masks, late, fixed, nodes)),
         "remains": np.zeros((masks, late, nodes)),
+        "lengthen": np.zeros((masks, late, nodes)),
         "grams": np.zeros((masks, late, nodes, nodes)),
     }
     seeker = np.zeros((late, fixed + nodes + 1, rows.shape[2]))
@@ -248,15 +249,17 @@ def _search_tables(
             found["mixes"][mask, d][: len(mix), inside] = mix
             basis = mix @ columns[d, inside]
             shadow = units[d] @ basis.T
-            found["shadows"][mask, d, :, : len(mix)] = shadow
+            found["shadows"][mask, d, : len(mix)] = shadow.T
             left = units[d] - shadow @ basis
             rest = np.linalg.norm(left, axis=1)
             found["remains"][mask, d] = np.where(rest > PARALLEL, rest, 0.0)
-            left /= np.where(rest > PARALLEL, rest, np.inf)[:, None]
+            found["lengthen"][mask, d] = 1 / np.where(rest > PARALLEL, rest, np.inf)
+            left *= found["lengthen"][mask, d][:, None]
             found["grams"][mask, d] = left @ left.T
             if len(inside) == np.isnan(given).sum():
                 seeker[d] = 0.0
                 seeker[d, : len(mix)], seeker[d, fixed:-1], seeker[d, -1] = basis, left, offset[d]
+                found["grounds"][d, :, : len(mix)] = columns[d] @ basis.T
     found["offsets"] = np.einsum("dkr,dr->dk", seeker, offset)
     # For a first look, half the digits do.
     flat = seeker.reshape(-1, rows.shape[2]).T

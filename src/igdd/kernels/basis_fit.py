@@ -14,6 +14,7 @@ from igdd.kernels.judge import AT_BOUND, NOT_CONVERGED, NOT_FITTED, POORLY_IDENT
 from igdd.kernels.response_table import (
     BY_D,
     BY_U,
+    INLINE,
     JIT,
     PARTS,
     SUMS,
@@ -29,7 +30,7 @@ from igdd.kernels.variable_projection import CONVERGED, factorise, forward, slop
 CONDITION = 1e9
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _information(work: Work) -> int:
     """Products of the curve's sensitivities to all that was fitted, at unit length, in matrices[0].
 
@@ -57,7 +58,7 @@ def _information(work: Work) -> int:
     return count
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, float]:
     """Inverse information of the canonical parameters; how many were fitted, and the condition."""
     unknowns, terms = work.place.size, work.use.size
@@ -87,7 +88,7 @@ def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, fl
     return count, trace
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _describe(
     tables: Tables, work: Work, canonical: np.ndarray, covariance: np.ndarray
 ) -> tuple[int, int]:
@@ -118,7 +119,7 @@ def _describe(
     return fitted, status
 
 
-@njit(fastmath=SUMS, **JIT)
+@njit(fastmath=SUMS, **INLINE)
 def project_onto(values: np.ndarray, basis: np.ndarray, found: np.ndarray) -> None:
     """values (m,) times basis (m, k) into `found` (k,); a threaded product would cost its start."""
     found[:] = 0.0

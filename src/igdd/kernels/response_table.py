@@ -15,6 +15,7 @@ from numba import njit
 # Sums may be taken in any order; nothing else about the arithmetic is given away.
 SUMS = {"reassoc", "contract"}
 JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+INLINE = JIT | {"forceinline": True}
 # Rows that a column of the fit takes in the work: its value and derivatives.
 VALUE, BY_U, BY_UU, BY_D, BY_UD, BY_DD, PARTS = range(7)
 
@@ -31,13 +32,14 @@ class Tables(NamedTuple):
     nodes        (mc,) u of the search
     delays       (dc,) d of the search
     rows         (dc, l + mc, r) columns, and responses at length 1, of the search
-    held         (dc, l + mc) products of those with the sum of the columns that are held
+    grounds      (dc, l, l) products of the columns with the free ones made orthonormal
     seeker       (r, dc (l + mc + 1)) for each delay the free columns made orthonormal, what the
                  responses have beside them at length 1, and the columns that are held
     offsets      (dc, l + mc + 1) products of those with the columns that are held
     mixes        (masks, dc, l, l) the columns of a mask, made orthonormal
-    shadows      (masks, dc, mc, l) products of the responses with those
+    shadows      (masks, dc, l, mc) products of those with the responses
     remains      (masks, dc, mc) length of what the responses have beside them; 0: nothing
+    lengthen     (masks, dc, mc) one over that; 0: nothing
     grams        (masks, dc, mc, mc) products of what remains, at length 1; for two exponentials
     """
 
@@ -49,12 +51,13 @@ class Tables(NamedTuple):
     nodes: np.ndarray
     delays: np.ndarray
     rows: np.ndarray
-    held: np.ndarray
+    grounds: np.ndarray
     seeker: np.ndarray
     offsets: np.ndarray
     mixes: np.ndarray
     shadows: np.ndarray
     remains: np.ndarray
+    lengthen: np.ndarray
     grams: np.ndarray
 
 
@@ -63,6 +66,7 @@ class Work(NamedTuple):
 
     rows          (6 k + x + 1, r) value and derivatives of each column, then the curve's
                   derivatives by the unknowns, then the residual
+    between       (12, r) the table's sides at a delay: value, first and second slope by it
     use           (k,) 1 free, 2 given, 0 left out
     order         (k,) which column stands where among the free ones
     coefficients  (k,)
@@ -74,7 +78,8 @@ class Work(NamedTuple):
     hermite       (2, 12)
     heights       (mc,) of the search
     parts         (l,) of the search
-    best          (dc, 6) of the search: gain, exponentials, mask, nodes, and whether signs hold
+    along         (l + mc,) of the search
+    best          (dc, 8) of the search: see `igdd.kernels.basis_search`
     scale         (1,) one over the curve's length
     names         (2, s) numbers of what was fitted, among the rows and the canonical parameters
     kept_use      (k,) of the best fit so far
@@ -82,6 +87,7 @@ class Work(NamedTuple):
     """
 
     rows: np.ndarray
+    between: np.ndarray
     use: np.ndarray
     order: np.ndarray
     coefficients: np.ndarray
@@ -93,6 +99,7 @@ class Work(NamedTuple):
     hermite: np.ndarray
     heights: np.ndarray
     parts: np.ndarray
+    along: np.ndarray
     best: np.ndarray
     scale: np.ndarray
     names: np.ndarray
@@ -112,6 +119,7 @@ def room(tables: Tables, exponentials: int) -> Work:
     place[exponentials] = tables.grid[2]
     return Work(
         rows,
+        np.zeros((12, size)),
         np.zeros(terms, dtype=np.int64),
         np.zeros(terms, dtype=np.int64),
         np.zeros(terms),
@@ -123,7 +131,8 @@ def room(tables: Tables, exponentials: int) -> Work:
         np.zeros((2, 12)),
         np.zeros(tables.nodes.size),
         np.zeros(fixed),
-        np.zeros((tables.delays.size, 6)),
+        np.zeros(fixed + tables.nodes.size),
+        np.zeros((tables.delays.size, 8)),
         np.zeros(1),
         np.zeros((2, terms + unknowns), dtype=np.int64),
         np.zeros(terms, dtype=np.int64),
@@ -132,7 +141,7 @@ def room(tables: Tables, exponentials: int) -> Work:
 
 
 # Rows are named by their number: a slice for each would cost more than the sum.
-@njit(fastmath=SUMS, **JIT)
+@njit(fastmath=SUMS, **INLINE)
 def dot(rows: np.ndarray, one: int, other: int) -> float:
     """Sum of products of two rows."""
     total = 0.0
@@ -141,14 +150,14 @@ def dot(rows: np.ndarray, one: int, other: int) -> float:
     return total
 
 
-@njit(fastmath=SUMS, **JIT)
+@njit(fastmath=SUMS, **INLINE)
 def add(rows: np.ndarray, target: int, amount: float, source: int) -> None:
     """Add a multiple of one row to another."""
     for i in range(rows.shape[1]):
         rows[target, i] += amount * rows[source, i]
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _weights(position: float, step: float, count: int, weights: np.ndarray, one: int) -> int:
     """Node below a position on a grid from 0, and the Hermite weights there and of two slopes."""
     node = min(max(int(position / step), 0), count - 2)
@@ -168,7 +177,7 @@ def _weights(position: float, step: float, count: int, weights: np.ndarray, one:
     return node
 
 
-@njit(fastmath=SUMS, **JIT)
+@njit(fastmath=SUMS, **INLINE)
 def _respond(table: np.ndarray, node: int, weights: np.ndarray, rows: np.ndarray, row: int) -> None:
     """B and its two derivatives by u, from the nodes on both sides."""
     for order in range(3):
@@ -180,37 +189,38 @@ def _respond(table: np.ndarray, node: int, weights: np.ndarray, rows: np.ndarray
             rows[row + order, i] = below + above
 
 
-@njit(fastmath=SUMS, **JIT)
+@njit(fastmath=SUMS, **INLINE)
 def _respond_later(
-    table: np.ndarray, node: tuple[int, int], weights: np.ndarray, rows: np.ndarray, row: int
+    table: np.ndarray, node: tuple[int, int], weights: np.ndarray, work: Work, row: int
 ) -> None:
     """B and its derivatives by u and d, from the (delay, node) below and above."""
+    # One sum to a loop: the compiler takes several elements at once only where it sees that no
+    # array lies over another.
     late, low = node
+    rows, between = work.rows, work.between
+    for order in range(3):
+        w0, w1 = weights[1, 4 * order], weights[1, 4 * order + 1]
+        w2, w3 = weights[1, 4 * order + 2], weights[1, 4 * order + 3]
+        for side in range(4):
+            # side 0, 1: value and slope at the node below, 2, 3: above.
+            at, kind = low + side // 2, side % 2
+            for i in range(rows.shape[1]):
+                early = w0 * table[late, at, kind, i] + w1 * table[late, at, kind + 2, i]
+                after = w2 * table[late + 1, at, kind, i] + w3 * table[late + 1, at, kind + 2, i]
+                between[4 * order + side, i] = early + after
     for part in range(PARTS):
+        order = 0 if part < BY_D else (1 if part < BY_DD else 2)
+        slope = 4 * (part - (0 if part < BY_D else BY_D if part < BY_DD else BY_DD))
+        w0, w1 = weights[0, slope], weights[0, slope + 1]
+        w2, w3 = weights[0, slope + 2], weights[0, slope + 3]
+        one = 4 * order
         for i in range(rows.shape[1]):
-            rows[row + part, i] = 0.0
-    d0, d1, d2, d3 = weights[1, 0], weights[1, 1], weights[1, 2], weights[1, 3]
-    e0, e1, e2, e3 = weights[1, 4], weights[1, 5], weights[1, 6], weights[1, 7]
-    f0, f1, f2, f3 = weights[1, 8], weights[1, 9], weights[1, 10], weights[1, 11]
-    for side in range(4):
-        # side 0, 1: value and slope at the node below, 2, 3: above.
-        at, kind = low + side // 2, side % 2
-        u0, u1, u2 = weights[0, side], weights[0, 4 + side], weights[0, 8 + side]
-        for i in range(rows.shape[1]):
-            v0, v1 = table[late, at, kind, i], table[late, at, kind + 2, i]
-            v2, v3 = table[late + 1, at, kind, i], table[late + 1, at, kind + 2, i]
-            value = d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
-            first = e0 * v0 + e1 * v1 + e2 * v2 + e3 * v3
-            second = f0 * v0 + f1 * v1 + f2 * v2 + f3 * v3
-            rows[row, i] += u0 * value
-            rows[row + 1, i] += u1 * value
-            rows[row + 2, i] += u2 * value
-            rows[row + 3, i] += u0 * first
-            rows[row + 4, i] += u1 * first
-            rows[row + 5, i] += u0 * second
+            below = w0 * between[one, i] + w1 * between[one + 1, i]
+            above = w2 * between[one + 2, i] + w3 * between[one + 3, i]
+            rows[row + part, i] = below + above
 
 
-@njit(fastmath=SUMS, **JIT)
+@njit(fastmath=SUMS, **INLINE)
 def _columns_later(columns: np.ndarray, late: int, weights: np.ndarray, rows: np.ndarray) -> None:
     """The fixed columns and their derivatives by d."""
     for column in range(columns.shape[1]):
@@ -224,7 +234,7 @@ def _columns_later(columns: np.ndarray, late: int, weights: np.ndarray, rows: np
                 rows[row, i] = below + above
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def evaluate(tables: Tables, work: Work) -> None:
     """Values and derivatives of all columns in use at the work's place."""
     delayed = tables.responses.shape[2] == 4
@@ -241,6 +251,6 @@ def evaluate(tables: Tables, work: Work) -> None:
         node = _weights(work.place[j], tables.grid[0], tables.responses.shape[1], work.hermite, 0)
         row = PARTS * (fixed + j)
         if delayed:
-            _respond_later(tables.responses, (late, node), work.hermite, work.rows, row)
+            _respond_later(tables.responses, (late, node), work.hermite, work, row)
         else:
             _respond(tables.responses, node, work.hermite, work.rows, row)

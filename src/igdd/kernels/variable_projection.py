@@ -17,7 +17,7 @@ from igdd.kernels.response_table import (
     BY_U,
     BY_UD,
     BY_UU,
-    JIT,
+    INLINE,
     PARTS,
     Tables,
     Work,
@@ -26,20 +26,21 @@ from igdd.kernels.response_table import (
     evaluate,
 )
 
-CONVERGED, STALLED = 0, 1
+CONVERGED, STALLED, BEATEN = 0, 1, 2
 MOST_STEPS = 80
 # A Newton step of this length leaves an error of its square.
 NEWTON_STEP = 1e-5
 SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
 # What a step could still gain over the sum of squares: 1e-7 standard errors from the minimum.
 SETTLED = 1e-16
+HOPE = 4.0  # how much more a fit may gain than its Newton step promises
 LONGEST_STEP = 1.0  # in u
 STIFF = 1e10
 PIVOT = 1e-14  # of a column's own square, below which it is a sum of those before it
 SKEW = 1e-4  # below which the coefficients are worth a second round against rounding
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def factorise(matrix: np.ndarray, size: int, factor: np.ndarray) -> float:
     """Cholesky factor of the first `size` rows; the least share of a diagonal that was left.
 
@@ -61,7 +62,7 @@ def factorise(matrix: np.ndarray, size: int, factor: np.ndarray) -> float:
     return least
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def forward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> None:
     """Solve factor x = vectors[one] in place."""
     for i in range(size):
@@ -70,7 +71,7 @@ def forward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> Non
         vectors[one, i] /= factor[i, i]
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _backward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> None:
     """Solve factor' x = vectors[one] in place."""
     for i in range(size - 1, -1, -1):
@@ -79,7 +80,7 @@ def _backward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> N
         vectors[one, i] /= factor[i, i]
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def project(curve: np.ndarray, work: Work) -> float:
     """Coefficients and residual of the columns in use; the residual's square, or infinity."""
     free, rows, residual = 0, work.rows, work.rows.shape[0] - 1
@@ -109,7 +110,7 @@ def project(curve: np.ndarray, work: Work) -> float:
     return square
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def slopes(tables: Tables, work: Work) -> float:
     """Derivatives of the curve, the downhill slopes, and which unknowns move; the steepest."""
     rows, terms, unknowns = work.rows, work.use.size, work.place.size
@@ -139,7 +140,7 @@ def slopes(tables: Tables, work: Work) -> float:
     return steepest
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _curvature(tables: Tables, work: Work) -> None:
     """Second derivatives of half the projected sum of squares: exact, and Gauss and Newton's."""
     rows, terms, unknowns = work.rows, work.use.size, work.place.size
@@ -182,7 +183,7 @@ def _curvature(tables: Tables, work: Work) -> None:
             exact[last, last] -= amount * dot(rows, residual, row + BY_DD)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _step(work: Work, damping: float) -> bool:
     """Damped step of the moving unknowns into vectors[2]: Newton's, or Gauss and Newton's where
     that is not downhill. Whether it is Newton's own.
@@ -219,7 +220,7 @@ def _step(work: Work, damping: float) -> bool:
     return newton and damping == 0.0
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _move(tables: Tables, work: Work) -> float:
     """Go the step from the origin, not too far and not out of the bounds; its length in u."""
     unknowns = work.place.size
@@ -236,7 +237,7 @@ def _move(tables: Tables, work: Work) -> float:
     return longest
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def _allowed(tables: Tables, work: Work) -> bool:
     """Whether no exponential has a coefficient that it must not have."""
     fixed = tables.columns.shape[1]
@@ -248,9 +249,14 @@ def _allowed(tables: Tables, work: Work) -> bool:
     return True
 
 
-@njit(**JIT)
-def descend(tables: Tables, work: Work, curve: np.ndarray) -> tuple[float, int]:
-    """Newton's method from the work's place: the least square of the residual, and the outcome."""
+@njit(**INLINE)
+def descend(
+    tables: Tables, work: Work, curve: np.ndarray, record: float = np.inf
+) -> tuple[float, int]:
+    """Newton's method from the work's place: the least square of the residual, and the outcome.
+
+    It is BEATEN where the square has no prospect of falling below the record.
+    """
     origin = work.vectors[3]
     least, squares = 0.0, np.inf
     for i in range(curve.size):
@@ -288,5 +294,7 @@ def descend(tables: Tables, work: Work, curve: np.ndarray) -> tuple[float, int]:
             gain += work.vectors[2, x] * work.vectors[1, x]
         if better and newton and gain <= SETTLED * squares + least:
             return squares, CONVERGED
+        if better and newton and squares - HOPE * gain > record:
+            return squares, BEATEN
         length = _move(tables, work)
     return squares, outcome

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from igdd.errors import InputError
+from igdd.kernels.judge import AT_BOUND, POORLY_IDENTIFIED
 from igdd.kernels.occupancy import dose_occupancy, individual, lassen
 
 VND = 1.5
@@ -49,6 +50,62 @@ def test_the_intervals_of_a_lassen_plot_cover_the_truth():
         ]
     # Noise in the blocked scan alone: both intervals are exact. 4,000 draws: 0.35 %; 3 of these.
     np.testing.assert_allclose(inside / draws, 0.95, atol=0.0105)
+
+
+def test_errors_of_both_sessions_change_nothing_where_there_is_no_noise():
+    found = lassen(BASELINE, blocked(0.6), 0.05 * BASELINE, 0.05 * blocked(0.6))
+    assert found.occupancy == pytest.approx(0.6, abs=1e-12)
+    assert pytest.approx(VND, abs=1e-11) == found.VND
+    np.testing.assert_allclose(found.occupancy_limits, 0.6, atol=1e-9)
+
+
+# Occupancy, noise in proportion to VT in both sessions, how far its standard errors are off.
+@pytest.mark.parametrize(
+    ("occupancy", "noise", "unsure"), [(0.2, 0.05, 0.0), (0.6, 0.1, 0.25), (0.9, 0.05, 0.25)]
+)
+def test_with_errors_on_both_axes_bias_is_small_and_intervals_cover(occupancy, noise, unsure):
+    rng = np.random.default_rng(7)
+    draws, size = 600, BASELINE.size
+    before, under = BASELINE, blocked(occupancy)
+    weighed, inside, ordinary = np.empty(draws), np.empty(draws), np.empty(draws)
+    for draw in range(draws):
+        one, other = (v * (1 + noise * rng.normal(size=size)) for v in (before, under))
+        errors = [noise * v * np.exp(unsure * rng.normal(size=size)) for v in (before, under)]
+        found = lassen(one, other, *errors)
+        weighed[draw] = found.occupancy
+        inside[draw] = found.occupancy_limits[0] < occupancy < found.occupancy_limits[1]
+        ordinary[draw] = lassen(one, other).occupancy
+    # 600 draws: the mean's own error is at most 0.004 here; 3 of these.
+    assert np.median(weighed) == pytest.approx(occupancy, abs=0.012)
+    # 0.9 % of the coverage; 3 of these, and 1.5 % that weights taken from errors 25 % off cost.
+    assert inside.mean() == pytest.approx(0.95, abs=0.042)
+    # The baseline's noise on both axes lifts the plain slope, by (1 - occupancy) of its share.
+    share = np.mean((noise * before) ** 2) / np.mean((before - before.mean()) ** 2)
+    lift = (1 - occupancy) * share / (1 + share)
+    assert ordinary.mean() - occupancy == pytest.approx(lift, abs=0.012)
+
+
+def test_a_region_that_is_hardly_known_hardly_counts():
+    errors = np.full(9, 0.1)
+    errors[-1] = 5255.0
+    one, other = np.append(BASELINE, 874.0), np.append(blocked(0.6), 3.0)
+    found = lassen(one, other, errors, np.full(9, 0.1))
+    assert found.occupancy == pytest.approx(0.6, abs=1e-3)
+
+
+def test_identical_sessions_have_no_occupancy_and_no_vnd():
+    found = lassen(BASELINE, BASELINE.copy(), 0.1 * BASELINE, 0.1 * BASELINE)
+    assert found.occupancy == pytest.approx(0.0, abs=1e-12)
+    assert np.isnan(found.VND)
+    assert np.isnan(found.VND_limits).all()
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.1, np.nan, np.inf])
+def test_a_standard_error_that_is_none_is_refused(wrong):
+    errors = np.full(BASELINE.size, 0.1)
+    errors[2] = wrong
+    with pytest.raises(InputError, match="standard error of VT is not above 0"):
+        lassen(BASELINE, blocked(0.5), errors, np.full(BASELINE.size, 0.1))
 
 
 def test_without_occupancy_vnd_has_no_bounds():
@@ -125,11 +182,37 @@ def test_the_interval_of_ed50_covers_the_truth():
     np.testing.assert_allclose(np.mean(inside, axis=0), 0.95, atol=0.033)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 2.7e6])
+def test_the_unit_of_the_dose_changes_nothing(unit):
+    rng = np.random.default_rng(8)
+    noisy = effect(0.9, 5.0) + rng.normal(scale=0.03, size=DOSES.size)
+    one, other = dose_occupancy(DOSES, noisy), dose_occupancy(unit * DOSES, noisy)
+    np.testing.assert_allclose(other.parameters / [1, unit, 1], one.parameters, rtol=1e-6)
+    np.testing.assert_allclose([other.low[1], other.high[1]], unit * np.array([one.low[1],
+                               one.high[1]]), rtol=1e-5)  # fmt: skip
+    assert other.status == one.status == 0
+
+
+def test_dose_zero_says_nothing():
+    rng = np.random.default_rng(9)
+    noisy = effect(0.9, 5.0) + rng.normal(scale=0.03, size=DOSES.size)
+    noisy[0] = 0.0
+    all_, some = dose_occupancy(DOSES, noisy), dose_occupancy(DOSES[1:], noisy[1:])
+    np.testing.assert_array_equal(all_.sd, some.sd)
+    assert all_.used == DOSES.size - 1
+
+
+def test_an_effect_that_never_bends_is_at_its_bound():
+    found = dose_occupancy(DOSES, DOSES / 200.0)
+    assert found.status & AT_BOUND
+    assert np.isnan(found.sd[0])
+
+
 def test_doses_that_all_saturate_do_not_identify_ed50():
     rng = np.random.default_rng(6)
     doses = np.array([100.0, 200.0, 400.0, 800.0])
     found = dose_occupancy(doses, 0.95 + rng.normal(scale=0.02, size=4))
-    assert not found.identified
+    assert found.status & POORLY_IDENTIFIED
 
 
 def test_too_few_or_negative_doses_are_refused():

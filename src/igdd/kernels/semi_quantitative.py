@@ -1,14 +1,20 @@
-"""What a contrast curve shows without a model: initial area, time to peak, wash-in, wash-out.
+"""What a contrast curve shows without a model: initial area, peak, time to it, wash-in, wash-out.
 
-With arrival BAT of the bolus and the baseline f0 before it (CAPLEX Q.CD1.010 to .013),
+With arrival BAT of the bolus and the baseline f0, the mean before it (CAPLEX Q.CD1.002 and .010 to
+.013),
 
     IAUC_T   = int from BAT to BAT + T of f - f0        T = 60, 90, 120 s
-    TTP      = time of the highest value - BAT
-    wash-in  = (highest - f0) / TTP
-    wash-out = (highest - last) / (time of last - time of highest), positive where the curve falls
+    peak     = highest value after BAT
+    TTP      = time of the peak - BAT
+    wash-in  = (peak - f0) / TTP
+    wash-out = (peak - last) / (time of last - time of peak), positive where the curve falls,
+               the other way round than CAPLEX has it
 
-The curve is straight between its samples. None of these is comparable between scans that differ in
-dose, injection, haematocrit or, on signal instead of concentration, sequence.
+Frames are means over their length, so that areas are sums of mean times length; samples at instants
+are joined by straight lines. The arrival is given, never found: where a tissue's curve leaves its
+baseline is uncertain by seconds, and every figure counts from there. The highest of noisy values is
+too high on average. None of these is comparable between scans that differ in dose, injection,
+haematocrit or, on signal instead of concentration, sequence.
 """
 
 from __future__ import annotations
@@ -20,72 +26,89 @@ import numpy as np
 from igdd.errors import InputError
 
 HORIZONS = (60.0, 90.0, 120.0)
+# Figures in the order of `figures`; the first three are areas.
+LINEAR = ("iauc_60", "iauc_90", "iauc_120", "peak", "wash_in", "wash_out")
 # Time in s that may lack between frames that follow one another.
 COVERED = 1e-3
 
 
-class SemiQuantitative(NamedTuple):
-    """Figures of each curve; NaN where a curve has none.
+class Plan(NamedTuple):
+    """How figures follow from curves over t frames or samples, once their peaks are known.
 
-    baseline, peak  (n,) in the curves' unit
-    area            (n, horizons) initial areas, in that unit times s; NaN where the scan ends first
-    time_to_peak    (n,) in s after arrival
-    wash_in         (n,) in that unit per s; wash_out likewise
+    area      (3, t) weights in s of the initial areas, less the baseline; NaN where they are not
+              covered
+    baseline  (t,) weights of the baseline
+    highest   (n,) frame of each curve's peak
+    rise      (n,) s from arrival to peak; fall (n,) from peak to the last frame; NaN where not > 0
     """
 
-    baseline: np.ndarray
-    peak: np.ndarray
     area: np.ndarray
-    time_to_peak: np.ndarray
-    wash_in: np.ndarray
-    wash_out: np.ndarray
+    baseline: np.ndarray
+    highest: np.ndarray
+    rise: np.ndarray
+    fall: np.ndarray
 
 
-def semi_quantitative(
-    time: np.ndarray,
-    values: np.ndarray,
-    arrival: float,
-    horizons: tuple[float, ...] = HORIZONS,
-) -> SemiQuantitative:
-    """Figures of curves (n, t) sampled at ascending times (t,), bolus arriving at `arrival` [s].
+def plan(window: tuple[np.ndarray, np.ndarray, bool], values: np.ndarray, arrival: float) -> Plan:
+    """How the figures of curves (n, t) follow from their values, the bolus arriving at `arrival`.
 
-    The baseline is the mean of the samples before arrival; where there is none it is 0, as for a
-    concentration. A curve with a value missing has no figures.
+    window  starts and ends (t,) of the frames in s, and whether values are of their middles
 
-    >>> found = semi_quantitative(np.arange(0.0, 200.0, 10), np.full((1, 20), 2.0), 0.0)
-    >>> found.area.tolist()
-    [[120.0, 180.0, 240.0]]
+    Without a frame before arrival the baseline is 0, as that of a concentration is.
     """
-    if not (np.diff(time) > 0).all() or time.size < 2:
+    start, end, instants = window
+    middle = (start + end) / 2
+    before = middle < arrival if instants else end <= arrival
+    if before.all() or not np.isfinite(arrival):
         raise InputError(
-            f"{time.size} sample times, not all ascending; expected two or more that ascend"
+            f"the bolus arrives at {arrival:g} s, but the curve's last frame is at "
+            f"{middle[-1]:g} s; give the arrival on the curve's own clock"
         )
-    if not time[0] <= arrival < time[-1]:
-        raise InputError(
-            f"the bolus arrives at {arrival:g} s, outside the curve's {time[0]:g} to "
-            f"{time[-1]:g} s; give the arrival on the curve's own clock"
-        )
-    before = time < arrival
-    baseline = values[:, before].mean(axis=1) if before.any() else np.zeros(values.shape[0])
-    area = np.column_stack(
+    baseline = before / max(int(before.sum()), 1)
+    area = np.stack(
         [
-            values @ area_weights(time, arrival, arrival + horizon) - baseline * horizon
-            for horizon in horizons
+            area_weights(middle, arrival, arrival + horizon)
+            if instants
+            else frame_weights(start, end, arrival, arrival + horizon)
+            for horizon in HORIZONS
         ]
     )
     after = np.flatnonzero(~before)
-    complete = np.isfinite(values).all(axis=1)
-    highest = after[np.argmax(np.where(complete[:, None], values[:, after], 0.0), axis=1)]
-    peak = values[np.arange(values.shape[0]), highest]
-    rise, fall = time[highest] - arrival, time[-1] - time[highest]
-    known = np.where(complete, 1.0, np.nan)
-    return SemiQuantitative(
-        baseline=baseline * known,
-        peak=peak * known,
-        area=area * known[:, None],
-        time_to_peak=rise * known,
-        wash_in=_over(peak - baseline, rise) * known,
-        wash_out=_over(peak - values[:, -1], fall) * known,
+    known = np.where(np.isfinite(values[:, after]), values[:, after], -np.inf)
+    highest = after[np.argmax(known, axis=1)]
+    rise, fall = middle[highest] - arrival, middle[-1] - middle[highest]
+    return Plan(
+        area=area - np.array(HORIZONS)[:, None] * baseline,
+        baseline=baseline,
+        highest=highest,
+        rise=np.where(rise > 0, rise, np.nan),
+        fall=np.where(fall > 0, fall, np.nan),
+    )
+
+
+def figures(found: Plan, values: np.ndarray) -> np.ndarray:
+    """Figures (n, 6) of curves (n, t), in their unit, times or over s; NaN where there is none.
+
+    They are linear in the values: a systematic part of a curve goes through the same plan.
+
+    >>> start = np.arange(0.0, 200.0, 10.0)
+    >>> curve = np.full((1, 20), 2.0)
+    >>> figures(plan((start, start + 10, False), curve, 0.0), curve)[0, :3].tolist()
+    [120.0, 180.0, 240.0]
+    """
+    peak = values[np.arange(len(values)), found.highest]
+    wash_in = (peak - values @ found.baseline) / found.rise
+    return np.column_stack(
+        [values @ found.area.T, peak, wash_in, (peak - values[:, -1]) / found.fall]
+    )
+
+
+def variances(found: Plan, variance: np.ndarray) -> np.ndarray:
+    """Variances (n, 6) of the figures from those of independent frames (n, t)."""
+    peak = variance[np.arange(len(variance)), found.highest]
+    wash_in = (peak + variance @ found.baseline**2) / found.rise**2
+    return np.column_stack(
+        [variance @ (found.area**2).T, peak, wash_in, (peak + variance[:, -1]) / found.fall**2]
     )
 
 
@@ -121,9 +144,3 @@ def frame_weights(start: np.ndarray, end: np.ndarray, low: float, high: float) -
     part = np.clip(np.minimum(end, high) - np.maximum(start, low), 0.0, None)
     covered = abs(part.sum() - (high - low)) <= COVERED
     return part if covered else np.full(start.size, np.nan)
-
-
-def _over(change: np.ndarray, duration: np.ndarray) -> np.ndarray:
-    """Change per s; NaN where it took no time."""
-    never = np.full(change.shape, np.nan)
-    return np.asarray(np.divide(change, duration, out=never, where=duration > 0))

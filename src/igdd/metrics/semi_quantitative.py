@@ -14,24 +14,34 @@ frame's end. None of these is comparable between scans of different dose, inject
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from igdd import units
 from igdd.declare import Metric, Option
 from igdd.errors import StudyError
-from igdd.kernels.semi_quantitative import HORIZONS, frame_weights
+from igdd.kernels.semi_quantitative import HORIZONS, LINEAR, Plan, figures, plan, variances
 from igdd.metrics.uptake import TWIN, twins
 from igdd.results import Value
 from igdd.types import Curves, Session
 from igdd.uncertainty import Estimate
 
-UNITS = {
-    **{f"iauc_{horizon:g}": "Bq/mL.s" for horizon in HORIZONS},
-    "peak": "Bq/mL",
-    "time_to_peak": "s",
-    "wash_in": "Bq/mL/s",
-    "wash_out": "Bq/mL/s",
-}
+
+def units_of(unit: str) -> dict[str, str]:
+    """Units of the figures of curves in a unit.
+
+    >>> units_of("Bq/mL")["iauc_60"], units_of("1/s")["wash_in"]
+    ('Bq.s/mL', '1/s/s')
+    """
+    areas = {f"iauc_{horizon:g}": "{curve}.s" for horizon in HORIZONS}
+    marked = areas | {
+        "peak": "{curve}", "time_to_peak": "s", "wash_in": "{curve}/s", "wash_out": "{curve}/s",
+    }  # fmt: skip
+    return {name: units.of_curve(text, unit) for name, text in marked.items()}
+
+
+UNITS = units_of("Bq/mL")
 
 
 def semi_quantitative(session: Session, arrival: float | None = None) -> Iterator[Value]:
@@ -66,61 +76,50 @@ def _arrival(session: Session, curves: Curves, arrival: float | None) -> float:
 
 
 def _of_region(curves: Curves, region: int, arrival: float, suffix: str) -> Iterator[Value]:
-    frames, count = curves.frames, curves.frames.start.size
-    one = np.eye(count)
-    before = frames.end <= arrival
-    # A concentration is 0 before the agent comes, where no frame shows it.
-    baseline = before / before.sum() if before.any() else np.zeros(count)
-
-    def value(metric: str, weights: np.ndarray, unit: str, time: float) -> Value:
-        return Value(
-            region=curves.names[region],
-            metric=metric + suffix,
-            estimate=_weighted(curves, region, weights),
-            unit=unit,
-            time=float(time),
-            analyte=curves.analyte,
-            flags=curves.flags[region],
-            method=f"no model, bolus arriving at {arrival:g} s",
-        )
-
-    for horizon in HORIZONS:
-        weights = frame_weights(frames.start, frames.end, arrival, arrival + horizon)
-        if np.isfinite(weights).all():
-            area = weights - horizon * baseline
-            yield value(f"iauc_{horizon:g}", area, f"{curves.unit}.s", arrival + horizon)
-    after = np.flatnonzero(~before)
-    highest = int(after[np.argmax(curves.values[region, after])])
-    peak, last = frames.middle[highest], frames.middle[-1]
-    yield value("peak", one[highest], curves.unit, peak)
-    if peak > arrival:
-        rise = peak - arrival
-        per_second = f"{curves.unit}/s"
-        yield value("wash_in", (one[highest] - baseline) / rise, per_second, peak)
+    frames = curves.frames
+    curve = curves.values[region][None]
+    found = plan((frames.start, frames.end, frames.sampled), curve, arrival)
+    peak = float(frames.middle[found.highest[0]])
+    said: dict[str, Any] = {"region": curves.names[region], "analyte": curves.analyte,
+            "flags": curves.flags[region]}  # fmt: skip
+    printed = units_of(curves.unit)
+    method = f"no model, bolus arriving at {arrival:g} s"
+    times = (*(arrival + horizon for horizon in HORIZONS), peak, peak, float(frames.middle[-1]))
+    for name, time, estimate in zip(LINEAR, times, _estimates(curves, region, found), strict=True):
+        if np.isfinite(estimate.value):
+            yield Value(
+                metric=name + suffix,
+                estimate=estimate,
+                unit=printed[name],
+                time=time,
+                method=method,
+                **said,
+            )
+    if np.isfinite(found.rise[0]):
         yield Value(
-            region=curves.names[region],
             metric="time_to_peak" + suffix,
-            estimate=Estimate(value=float(rise)),
+            estimate=Estimate(value=float(found.rise[0])),
             unit="s",
-            time=float(peak),
-            analyte=curves.analyte,
-            flags=curves.flags[region],
+            time=peak,
             method=f"middle of the highest frame, bolus arriving at {arrival:g} s",
+            **said,
         )
-    if last > peak:
-        fall = (one[highest] - one[-1]) / (last - peak)
-        yield value("wash_out", fall, f"{curves.unit}/s", last)
 
 
-def _weighted(curves: Curves, region: int, weights: np.ndarray) -> Estimate:
-    """Weighted sum over frames: noise of its own in each, borders and calibration in common."""
-    value = float(weights @ curves.values[region])
+def _estimates(curves: Curves, region: int, found: Plan) -> list[Estimate]:
+    """The figures: noise of its own in each frame, borders and calibration in common."""
     noise = np.nan_to_num(curves.covariance[:, region, region], nan=0.0)
-    variance = float(weights**2 @ noise)
+    values = figures(found, curves.values[region][None])[0]
+    variance = variances(found, noise[None])[0]
     if curves.modes is not None:
-        variance += float(np.sum((curves.modes.values[:, region] @ weights) ** 2))
-    shared = abs(value) * curves.scale_cv
-    return Estimate(value=value, sd=float(np.hypot(np.sqrt(variance), shared)), sd_shared=shared)
+        for mode in curves.modes.values[:, region]:
+            variance = variance + figures(found, mode[None])[0] ** 2
+    shared = np.abs(values) * curves.scale_cv
+    return [
+        Estimate(value=float(value), sd=float(np.hypot(np.sqrt(square), common)),
+                 sd_shared=float(common))
+        for value, square, common in zip(values, variance, shared, strict=True)
+    ]  # fmt: skip
 
 
 METRICS = (

@@ -8,7 +8,7 @@ import pandas as pd
 import report_studies as studies
 from igdd.report.answers import QUESTIONS, answers, finding_sentence
 from igdd.report.overview import overview
-from igdd.results import FINDINGS
+from igdd.results import FINDINGS, FittedCurves
 
 
 def texts(results, question=None):
@@ -131,3 +131,32 @@ def test_the_studys_first_question_is_answered_even_where_it_cannot_be():
     )
     assert lacks in found
     assert not any("further comparison" in text for text in found)  # nothing else was tested
+
+
+def fitted(model="two_tissue", parameters=("K1", "VT")):
+    blank = np.zeros((1, 2))
+    return FittedCurves(
+        subject="01", session="24h", model=model, regions=("cortex",), parameters=parameters,
+        time=np.array([0.0, 1.0]), values=blank, predicted=blank, input_time=np.zeros(0),
+        input_values=np.zeros(0), aicc=np.zeros(1), unit="Bq/mL", quantity="concentration",
+    )  # fmt: skip
+
+
+def test_a_model_says_its_macro_parameter_in_tissue_and_not_in_blood():
+    rows = [
+        studies.row(region=region, metric=f"two_tissue_{name}", unit=unit, value=value)
+        for region in ("aorta", "cortex")
+        for name, unit, value in (("K1", "mL/cm3/min", 0.35), ("VT", "mL/cm3", 3.1))
+    ]
+    study = {"region": [{"name": "aorta", "kind": "blood"}]}
+    found = texts(studies.results(rows, fits=(fitted(),), study=study), "Q2")
+    assert found == ["At 24 h, VT (two-tissue) is 3.1 mL/cm3 (2.9 to 3.3) in cortex."]
+
+
+def test_an_initial_area_is_said_in_a_readable_unit():
+    rows = [
+        studies.row(region="tumour", metric="iauc_60", unit="mol.s/mL", value=value, sd=2e-7)
+        for value in (2.3e-5,)
+    ]
+    found = texts(studies.results(rows), "Q2")
+    assert found == ["At 24 h, IAUC60 is 23.0 mmol·s/L (22.6 to 23.4) in tumour."]

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import report_studies as studies
-from igdd.report import balance, figures
+from igdd.report import balance, figures, over_time
 from igdd.report.chart import records
 from igdd.report.overview import overview
 from igdd.results import FINDINGS
@@ -63,18 +63,6 @@ def test_the_waterfall_holds_each_lesion_once_and_falls(view):
     assert heights == sorted(heights, reverse=True)
     rows = view.of("percent_id_per_g", session="24h")
     assert len(bars) == (rows["kind"] == "lesion").sum()
-
-
-def test_curves_show_at_most_twelve_regions_blood_and_lesions_among_them(view):
-    chart = figures.time_activity(view)
-    regions = {row["region"] for row in values_of(chart.spec)}
-    assert len(regions) == figures.MOST_CURVES
-    assert {"blood", "lesions (subject mean)"} <= regions
-    assert "12 of 15 regions" in chart.caption
-
-
-def test_one_time_point_is_no_curve():
-    assert figures.time_activity(overview(studies.many_lesions())) is None
 
 
 def test_the_correction_is_shown_against_volume(view):
@@ -142,7 +130,7 @@ def test_every_chart_is_json_and_small(study):
     view = overview(study())
     charts = [
         *(figures.biodistribution(view, metric) for metric in (view.level, "percent_id") if metric),
-        figures.time_activity(view),
+        over_time.time_activity(view),
         figures.waterfall(view),
         figures.partial_volume(view),
         balance.mass_balance(view),

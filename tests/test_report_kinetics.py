@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,17 +51,73 @@ def study(regions=("cortex", "cerebellum"), **changes):
 def test_each_model_has_curves_residuals_and_a_table():
     found = kinetics.blocks(overview(study()))
     assert [block.title for block in found] == [
-        "Two tissue: curves and fits, activity concentration (kBq/mL)",
-        "Two tissue: residuals",
-        "Two tissue: parameters",
+        "Two-tissue: curves and fits, activity concentration (kBq/mL)",
+        "Two-tissue: residuals",
+        "Two-tissue: parameters",
     ]
 
 
 def test_the_table_says_value_interval_and_the_chosen_start():
     table = kinetics.blocks(overview(study()))[2]
-    assert table.columns[3:5] == ("K1 (mL/cm3/min)", "VT (mL/cm3)")
-    assert table.rows[0][4].startswith("3.1 (2.9 to 3.3)")
-    assert table.rows[0][6] == "t* 20.0 min"
+    assert table.columns == (
+        "region", "VT (mL/cm3)", "K1 (mL/cm3/min)", "AICc", "chosen", "flags",
+    )  # fmt: skip
+    assert table.rows[0][1] == "3.1 (2.9 to 3.3)"
+    assert table.rows[0][4] == "t* 20.0 min"
+
+
+def test_a_wide_table_is_two_and_what_every_line_carries_is_said_once():
+    names = ("K1", "k2", "k3", "k4", "Vb", "VT", "VND", "VS", "BPND")
+    rows = [
+        row(session="base", region=region, metric=f"two_tissue_{name}", unit="1", value=1.0,
+            flags="psf_unknown" + ";at_bound" * (region == "cortex"))
+        for region in ("cortex", "cerebellum")
+        for name in names
+    ]  # fmt: skip
+    made = results(rows, fits=(fitted(parameters=names, notes=()),))
+    first, second = kinetics.blocks(overview(made))[2:]
+    assert first.columns == ("region", "VT", "BPND", "K1", "k2", "flags")
+    assert second.columns == ("region", "k3", "k4", "Vb", "VND", "VS", "AICc")
+    assert [line[-1] for line in first.rows] == ["at_bound", "–"]
+    assert first.note.endswith("Every line: psf_unknown.")
+    assert len(second.right) == len(second.columns) == len(second.rows[0])
+
+
+def test_plots_that_do_not_fill_their_last_row_have_an_axis_each():
+    shared = kinetics.blocks(overview(study(regions=("a", "b", "c"))))[0].spec
+    own = kinetics.blocks(overview(study(regions=("a", "b", "c", "d"))))[0].spec
+    assert "axis" not in shared["resolve"]
+    assert own["resolve"]["axis"] == {"x": "independent"}
+
+
+def test_the_table_names_each_visit_where_there_are_several():
+    rows = [
+        row(session=session, region="cortex", metric="two_tissue_VT", unit="mL/cm3", value=3.1)
+        for session in ("base", "drug")
+    ]
+    fits = tuple(fitted(("cortex",), session=session) for session in ("base", "drug"))
+    table = kinetics.blocks(overview(results(rows, fits=fits)))[2]
+    assert table.columns[:3] == ("subject", "session", "region")
+    assert {line[1] for line in table.rows} == {"base", "drug"}
+
+
+def test_contrast_agents_are_in_mmol_per_litre_on_axes_and_in_tables():
+    clean = np.exp(-TIME / 2000)[None] * 2e-7
+    fit = fitted(
+        ("tumour",), model="extended_tofts", values=clean, predicted=clean, unit="mol/mL",
+        quantity="amount_concentration", input_values=np.array([0.0, 1e-6, 1e-7]),
+        parameters=("Ktrans", "baseline"), session="24h",
+    )  # fmt: skip
+    rows = [
+        row(region="tumour", metric="extended_tofts_Ktrans", unit="1/min", value=0.2),
+        row(region="tumour", metric="extended_tofts_baseline", unit="mol/mL", value=3e-7, sd=1e-8),
+    ]
+    chart, _, table = kinetics.blocks(overview(results(rows, fits=(fit,))))
+    assert chart.title == "Extended Tofts: curves and fits, amount concentration (mmol/L)"
+    shown = [one["measured"] for one in chart.spec["data"]["values"] if one["measured"]]
+    assert shown[0] == pytest.approx(clean[0, 0] * 1e6, rel=1e-5)  # six digits are kept
+    assert table.columns[2] == "baseline (mmol/L)"
+    assert table.rows[0][2] == "0.30 (0.28 to 0.32)"
 
 
 def test_frames_outside_the_fit_have_no_line_and_no_residual():
@@ -95,6 +152,26 @@ def test_a_stored_fit_comes_back_as_it_was(tmp_path):
         np.testing.assert_array_equal(getattr(back, name), value)
 
 
+def test_a_stored_map_comes_back_with_its_flagged_voxels(tmp_path):
+    flagged = np.random.default_rng(3).random((7, 13)) > 0.5
+    one = Panel(
+        subject="01", session="base", kind="map", title="t", pixels=np.ones((7, 13)),
+        spacing=(2.0, 3.0), quantity="patlak Ki", unit="1", flagged=flagged,
+        outlines={"cortex": ~flagged}, kinds={"cortex": "organ"},
+    )  # fmt: skip
+    made = study()
+    kept = StoredSession(
+        measurements=made.measurements, panels=(one, replace(one, flagged=None)), methods=(),
+        kinds={}, inputs={},
+    )  # fmt: skip
+    store(tmp_path / "one", "key", kept)
+    back, plain = load(tmp_path / "one").panels
+    np.testing.assert_array_equal(back.flagged, flagged)
+    np.testing.assert_array_equal(back.outlines["cortex"], ~flagged)
+    assert (back.spacing, back.kinds) == ((2.0, 3.0), {"cortex": "organ"})
+    assert plain.flagged is None
+
+
 def test_each_parametric_map_is_a_row_of_pictures(tmp_path):
     maps = tuple(
         Panel(
@@ -113,8 +190,8 @@ def test_each_parametric_map_is_a_row_of_pictures(tmp_path):
     page = write_report(
         results([], measurements=made.measurements, panels=maps, fits=made.fits), tmp_path
     )[0].read_text(encoding="utf-8")
-    assert "Parametric map: patlak Ki" in page
-    assert "Parametric map: patlak V" in page
+    assert "Parametric map: Patlak Ki" in page
+    assert "Parametric map: Patlak V" in page
 
 
 def test_charts_carry_plain_json():
@@ -143,6 +220,26 @@ def test_a_lassen_plot_shows_every_subject_with_its_line():
     # from VND, where nothing is displaced, to the largest VT: 0.6 of its specific part
     assert [line[0]["across"], line[0]["up"]] == pytest.approx([1.5, 0.0])
     assert line[1]["up"] == pytest.approx(0.6 * 5.0)
+
+
+def test_a_lassen_plot_leaves_out_what_the_occupancy_left_out():
+    from igdd.comparisons.occupancy import occupancy
+
+    volumes = {"cortex": 3.5, "thalamus": 5.0, "striatum": 6.5, "tumour": 874.0}
+    rows = [
+        row(subject="1", session=session, region=region, metric="logan_VT", unit="mL/cm3",
+            value=1.5 + (VT - 1.5) * left, flags="poorly_identified" if VT > 100 else "")
+        for session, left in (("base", 1.0), ("drug", 0.4))
+        for region, VT in volumes.items()
+    ]  # fmt: skip
+    made = results(rows)
+    found = occupancy(made.measurements, on="logan_VT", sessions=("base", "drug"), kinds={})
+    asked = {"method": "occupancy", "on": "logan_VT", "sessions": ["base", "drug"]}
+    chart = kinetics.lassen(
+        overview(results(rows, findings=found, study={"schema": 1, "compare": [asked]}))
+    )
+    points = chart.spec["layer"][1]["data"]["values"]
+    assert {one["region"] for one in points} == {"cortex", "thalamus", "striatum"}
 
 
 def test_without_an_occupancy_there_is_no_lassen_plot():

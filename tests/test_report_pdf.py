@@ -79,3 +79,37 @@ def test_an_overlong_word_can_break():
 def test_a_region_name_of_a_thousand_characters_fits_the_page():
     results = studies.results([studies.row(region="x" * 1000), studies.row(region="liver")])
     assert len(pypdfium2.PdfDocument(document(content(results)))) <= 4
+
+
+def inside(pdf: bytes) -> bool:
+    """Whether every character lies between the side margins of its page."""
+    for page in pypdfium2.PdfDocument(pdf):
+        seen = page.get_textpage()
+        for place in range(seen.count_chars()):
+            left, _, right, _ = seen.get_charbox(place)
+            if seen.get_text_range(place, 1).strip() and not 0 < left <= right < page.get_width():
+                return False
+    return True
+
+
+def test_a_table_of_many_parameters_stays_on_the_page():
+    from igdd.report.content import Content, Section
+    from igdd.report.listings import Table
+
+    names = tuple(f"{name} (mL/cm3/min)" for name in ("VT", "BPND", "K1", "k2", "k3", "k4"))
+    table = Table(
+        title="Two-tissue: parameters",
+        columns=("subject", "session", "region", *names, "AICc", "chosen", "flags"),
+        rows=(
+            ("01", "drug", "cerebellum", *("0.0123 (0.0102 to 0.0144)",) * 6, "314",
+             "delay shared −0.166 s", "at_bound, poorly_identified"),
+        ) * 3,
+        right=(False,) * 3 + (True,) * 7 + (False,) * 2,
+    )  # fmt: skip
+    report = Content(
+        title="Wide", summary="", answers=(), version="0",
+        sections=(Section(name="q2", title="Q2", blocks=(table,)),),
+    )  # fmt: skip
+    pdf = document(report)
+    assert inside(pdf)
+    assert "poorly_identified" in text_of(pdf)

@@ -173,6 +173,7 @@ class Panel:
     spacing  mm between rows and between columns
     outlines region name -> mask (row, column) of the region in this view
     under    anatomy to show beneath, same shape, or None
+    flagged  of a map: where the fit carries a flag, same shape, or None
     """
 
     subject: str
@@ -186,6 +187,7 @@ class Panel:
     outlines: Mapping[str, np.ndarray] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     under: np.ndarray | None = None
+    flagged: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         freeze(self)

@@ -98,6 +98,8 @@ def _describe(number: int, panel: Panel, arrays: dict[str, np.ndarray]) -> dict[
     arrays[f"{number}_pixels"] = panel.pixels
     if panel.under is not None:
         arrays[f"{number}_under"] = panel.under
+    if panel.flagged is not None:
+        arrays[f"{number}_flagged"] = np.packbits(panel.flagged, axis=1)
     names = sorted(panel.outlines)
     for order, name in enumerate(names):
         arrays[f"{number}_outline_{order}"] = np.packbits(panel.outlines[name], axis=1)
@@ -144,14 +146,15 @@ def _fit(number: int, said: dict[str, Any], arrays: Mapping[str, np.ndarray]) ->
 
 def _panel(number: int, title: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Panel:
     columns = title.pop("columns")
-    outlines = {
-        name: np.unpackbits(arrays[f"{number}_outline_{order}"], axis=1, count=columns).astype(bool)
-        for order, name in enumerate(title.pop("outlines"))
-    }
-    under = f"{number}_under"
+
+    def mask(name: str) -> np.ndarray:
+        return np.unpackbits(arrays[f"{number}_{name}"], axis=1, count=columns).astype(bool)
+
     return Panel(
-        **{**title, "spacing": tuple(title["spacing"])},
-        outlines=outlines,
+        outlines={name: mask(f"outline_{order}") for order, name in enumerate(title["outlines"])},
+        **{key: value for key, value in title.items() if key not in ("outlines", "spacing")},
+        spacing=tuple(title["spacing"]),
         pixels=arrays[f"{number}_pixels"],
-        under=arrays.get(under),
+        under=arrays.get(f"{number}_under"),
+        flagged=mask("flagged") if f"{number}_flagged" in arrays else None,
     )

@@ -44,7 +44,9 @@ POOLED = "all arms"
 DYNAMIC_FRAMES = 4
 HEADLINE_MODELS = 3
 # What a model is asked for; the first that it has is its headline.
-MACRO = ("VT", "BPND", "DVR", "Ki", "Ktrans", "K1", "Fp", "iauc60", "half_life")
+MACRO = ("VT", "BPND", "DVR", "Ki", "Ktrans", "K1", "Fp", "half_life")
+# What a curve says without a model: its initial area (`igdd.metrics.semi_quantitative`).
+AREA = "iauc_60"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,29 +247,29 @@ def _balance(view: Overview) -> list[Answer]:
 
 
 def _kinetics(view: Overview) -> list[Answer]:
-    """One sentence for each model: its macro-parameter in the lesions, else in the regions."""
+    """One sentence for each model: its macro-parameter in the lesions, else in the tissues."""
     found = []
-    models = list(dict.fromkeys(fit.model for fit in view.results.fits))
-    for model in models[:HEADLINE_MODELS]:
-        metric = next((f"{model}_{n}" for n in MACRO if len(view.of(f"{model}_{n}"))), None)
-        if metric is None:
-            continue
+    headlines = []
+    for model in list(dict.fromkeys(fit.model for fit in view.results.fits))[:HEADLINE_MODELS]:
+        named = (f"{model}_{name}" for name in MACRO)
+        headlines.append(next((metric for metric in named if len(view.of(metric))), ""))
+    for metric in (*headlines, AREA):
         rows = view.of(metric, session=view.focus)
+        rows = rows[~rows["kind"].isin(("blood", "remainder"))]
         rows = rows[rows["kind"] == "lesion"] if (rows["kind"] == "lesion").any() else rows
-        means = _pooled(view, rows)
-        means = group_means(means, ["group", "region"])
+        if not len(rows):
+            continue
+        means = group_means(_pooled(view, rows), ["group", "region"])
         regions = list(dict.fromkeys(means["region"]))[:HEADLINE_REGIONS]
-        unit = wording.metric_unit("", str(rows["unit"].iloc[0])) if len(rows) else ""
         parts = [
-            f"{wording.with_interval(row.value, row.low, row.high, unit)} in "
-            f"{wording.region_name(str(row.region))}"
+            f"{_phrase(view, metric, row)} in {wording.region_name(str(row.region))}"
             + (f" {_arm(str(row.group))}" if len(view.groups) > 1 else "")
             for row in each(means[means["region"].isin(regions)])
         ]
-        name = f"{metric.removeprefix(model + '_')} ({model.replace('_', ' ')})"
-        if parts:
-            said = wording.sentence(_when(view), name, "is", wording.listed(parts))
-            found.append(Answer(question="Q2", text=said, flags=flags_of(rows)))
+        when = wording.at_session(view.focus)
+        name = wording.metric_name(metric)
+        said = wording.sentence(f"{when}," if when else "", name, "is", wording.listed(parts))
+        found.append(Answer(question="Q2", text=said, flags=flags_of(rows)))
     return found
 
 

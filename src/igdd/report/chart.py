@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WIDTH = 560
+FACETS_ACROSS = 3
+AXIS_HEIGHT = 34
+DASHES = ([1, 0], [5, 3], [1.5, 2.5], [8, 3, 1.5, 3])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,20 @@ def group_colour(groups: Sequence[str]) -> Any:
     return alt.Color("group:N", scale=scale, legend=legend)
 
 
+def course_dash(courses: Sequence[str]) -> Any:
+    """Dashes by course of time, with a legend where there is more than one."""
+    import altair as alt
+
+    patterns = [DASHES[place % len(DASHES)] for place in range(len(courses))]
+    # A long line as symbol: a short one would hide what the dashes are.
+    legend = alt.Legend(title=None, symbolType="stroke", symbolSize=900, symbolStrokeWidth=1.6)
+    return alt.StrokeDash(
+        "course:N",
+        scale=alt.Scale(domain=list(courses), range=patterns),
+        legend=legend if len(courses) > 1 else None,
+    )
+
+
 def scaled(table: pd.DataFrame, factor: float) -> pd.DataFrame:
     """Value and interval in the printed unit."""
     return table.assign(**{name: table[name] * factor for name in ("value", "low", "high")})
@@ -67,6 +84,35 @@ def stacked(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
 
     columns = [name for name in upper.columns if name in lower.columns]
     return pd.concat([upper[columns], lower[columns]], ignore_index=True)
+
+
+def value_axis(extent: int) -> Any:
+    """Axis of a small plot: few labels, each short, whatever the size of its numbers."""
+    import altair as alt
+
+    plain = "datum.value == 0 || (abs(datum.value) >= 0.001 && abs(datum.value) < 100000)"
+    return alt.Axis(
+        minExtent=extent,
+        tickCount=4,
+        labelExpr=f"{plain} ? format(datum.value, '~g') : format(datum.value, '.2~e')",
+    )
+
+
+def facets(layered: Any, field: str, names: Sequence[str], spacing: tuple[int, int]) -> Any:
+    """One small plot for each name of a field, three in a row; spacing of columns and of rows."""
+    import altair as alt
+
+    columns = min(FACETS_ACROSS, len(names))
+    # Flush bounds keep the plots of a row level, whatever their tick labels. Where the last row is
+    # not full, an axis shared by a column would stand where no plot is.
+    full = len(names) % columns == 0
+    chart = layered.facet(
+        facet=alt.Facet(f"{field}:N", title=None, sort=list(names)),
+        columns=columns,
+        bounds="flush",
+        spacing={"column": spacing[0], "row": spacing[1] + (0 if full else AXIS_HEIGHT)},
+    )
+    return chart if full else chart.resolve_axis(x="independent")
 
 
 def inline(table: pd.DataFrame) -> Any:

@@ -21,6 +21,7 @@ from igdd.report import (
     kinetics,
     listings,
     methods,
+    over_time,
     release,
     response,
     wording,
@@ -125,7 +126,7 @@ def _question(view: Overview, question: str, shown: tuple[Picture, ...]) -> Sect
         blocks.append(balance.mass_balance(view))
         blocks.append(figures.partial_volume(view))
     if question == "Q2":
-        blocks.append(figures.time_activity(view))
+        blocks.append(over_time.time_activity(view))
         blocks.extend(kinetics.blocks(view))
         blocks.extend(maps)
         blocks.append(kinetics.lassen(view))

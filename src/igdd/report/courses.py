@@ -14,8 +14,9 @@ import numpy as np
 from igdd import catalog
 from igdd.report import wording
 from igdd.report.chart import Chart
-from igdd.report.figures import bars, time_activity
+from igdd.report.figures import bars
 from igdd.report.listings import Table
+from igdd.report.over_time import time_activity
 from igdd.report.overview import (
     Overview,
     each,

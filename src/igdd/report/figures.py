@@ -1,10 +1,8 @@
-"""Figures: uptake by region, over time, by lesion, and what the correction does to it."""
+"""Figures: uptake by region, by lesion, and what the correction does to it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from igdd.report import theme, wording
 from igdd.report.chart import (
@@ -15,7 +13,6 @@ from igdd.report.chart import (
     inline,
     inline_values,
     scaled,
-    stacked,
 )
 from igdd.report.overview import (
     AMOUNT,
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ORGANS = 25
-MOST_CURVES = 12
 MOST_NAMED_BARS = 40
 
 
@@ -51,7 +47,7 @@ def biodistribution(view: Overview, metric: str) -> Chart | None:
     cut = f" The {MOST_ORGANS} fullest of {len(order)} regions." if len(order) > len(shown) else ""
     return Chart(
         name=f"biodistribution-{metric}",
-        title=f"{wording.capitalised(wording.metric_name(metric))} by region {place}".strip(),
+        title=f"{wording.capitalised(wording.metric_name(metric, unit))} by region {place}".strip(),
         caption="Bars: mean over subjects; lines: 95 % interval of the mean from three subjects "
         "on, else of the measurement itself; points: single subjects." + cut,
         spec=bars(
@@ -114,110 +110,6 @@ def bars(means: pd.DataFrame, points: pd.DataFrame, names: tuple[str, list[str],
     return finished(chart)
 
 
-def time_activity(view: Overview, *, log: bool = False) -> Chart | None:
-    """Curves over time per region: thin lines are subjects, thick lines the means of the arms.
-
-    `log`: on a logarithmic scale, which a terminal phase is straight on; values above zero alone.
-    """
-    rows = with_lesions_pooled(view.of(view.level)) if view.level else view.rows.iloc[:0]
-    rows = rows[np.isfinite(rows["time"])]
-    rows = rows[rows["value"] > 0] if log else rows
-    if not len(rows) or rows.groupby("subject")["time"].nunique().max() < 2:
-        return None
-    total = rows["region"].nunique()
-    shown = _curve_regions(rows)
-    rows = rows[rows["region"].isin(shown)]
-    # Frames are matched between subjects by their number: clock times differ by seconds.
-    frame = rows.groupby(["subject", "session"])["time"].rank(method="dense")
-    by = ["group", "region", "session", "frame"]
-    rows = rows.assign(frame=frame.astype(int))
-    lines = subject_means(rows, by).assign(what="subject", low=np.nan, high=np.nan)
-    means = group_means(rows, by).assign(what="mean", subject="")
-    step, time_name = wording.time_unit(float(rows["time"].max()))
-    factor, unit = view.scale(view.level)
-    both = scaled(stacked(lines, means), factor)
-    both = both.assign(time=both["time"] / step)
-    if log:
-        both = both.assign(low=both["low"].where(both["low"] > 0))
-    cut = f" {len(shown)} of {total} regions." if total > len(shown) else ""
-    titles = (wording.axis_title(view.level, unit), time_name)
-    return Chart(
-        name="time-activity-log" if log else "time-activity",
-        title=f"{wording.capitalised(wording.axis_title(view.level, unit))} over time"
-        + (", logarithmic" if log else ""),
-        caption="Thin lines: subjects; thick lines with dots: mean over subjects and its 95 % "
-        f"interval. Each region has a scale of its own. Time counts from the administration where "
-        f"that is known, else from the scan's start.{cut}",
-        spec=_curves(both, titles, shown, view.groups, log),
-    )
-
-
-def _curve_regions(rows: pd.DataFrame) -> list[str]:
-    """Blood, the lesions, then the regions with the highest means."""
-    means = rows.groupby(["region", "kind"], sort=True)["value"].mean().reset_index()
-    rank = means["kind"].map({"blood": 0, "lesion": 1, "remainder": 3}).fillna(2)
-    ordered = means.assign(rank=rank).sort_values(
-        ["rank", "value"], ascending=[True, False], kind="stable"
-    )
-    return [str(name) for name in ordered["region"].head(MOST_CURVES)]
-
-
-def _curves(
-    table: pd.DataFrame,
-    titles: tuple[str, str],
-    shown: list[str],
-    groups: tuple[str, ...],
-    log: bool,
-) -> Any:
-    import altair as alt
-
-    title, time_name = titles
-    pick = alt.selection_point(name="arm", fields=["group"], bind="legend")
-    columns = min(3, len(shown))
-    base = alt.Chart().encode(
-        x=alt.X("time:Q", title=f"time ({time_name})"),
-        color=group_colour(groups),
-        tooltip=[
-            alt.Tooltip("region:N"),
-            alt.Tooltip("group:N", title="arm"),
-            alt.Tooltip("subject:N"),
-            alt.Tooltip("session:N"),
-            alt.Tooltip("time:Q", title=f"time ({time_name})", format=".4~g"),
-            alt.Tooltip("value:Q", title=title, format=".4~g"),
-        ],
-    )
-    scale = alt.Scale(type="log") if log else alt.Undefined
-    y = alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=26, tickCount=4), scale=scale)
-    lines = (
-        base.transform_filter(alt.datum.what == "subject")
-        .mark_line(strokeWidth=0.8)
-        .encode(
-            y=y,
-            detail="subject:N",
-            opacity=alt.condition(pick, alt.value(0.45), alt.value(0.05)),
-        )
-    )
-    means = base.transform_filter(alt.datum.what == "mean").encode(
-        opacity=alt.condition(pick, alt.value(1.0), alt.value(0.1))
-    )
-    layered = alt.layer(
-        lines.add_params(pick),
-        means.mark_rule(strokeWidth=1.2).encode(
-            y=alt.Y("low:Q", title=None, scale=scale), y2="high:Q"
-        ),
-        means.mark_line(strokeWidth=2.4).encode(y=y),
-        means.mark_circle(size=28).encode(y=y),
-    ).properties(width=(WIDTH + 60) // columns - 30, height=100, data=inline(table))
-    # Flush bounds keep the plots of a row level, whatever their tick labels.
-    chart = layered.facet(
-        facet=alt.Facet("region:N", title=None, sort=shown),
-        columns=columns,
-        bounds="flush",
-        spacing={"column": 44, "row": 34},
-    ).resolve_scale(y="independent")
-    return finished(chart)
-
-
 def waterfall(view: Overview) -> Chart | None:
     """One bar per lesion, sorted, with its own 95 % interval, coloured by arm."""
     if not view.level:
@@ -233,7 +125,7 @@ def waterfall(view: Overview) -> Chart | None:
     return Chart(
         name="waterfall",
         title=f"Every lesion {wording.at_session(view.focus)}, sorted by "
-        f"{wording.metric_name(view.level)}".replace(" ,", ","),
+        f"{wording.metric_name(view.level, unit)}".replace(" ,", ","),
         caption=f"{wording.count(len(rows), 'lesion')} in "
         f"{wording.count(rows['subject'].nunique(), 'subject')}; lines: 95 % interval of each "
         "measurement.",

@@ -6,18 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from igdd.report import theme, wording
-from igdd.report.chart import WIDTH, Chart, finished, inline, inline_values
+from igdd.comparisons.occupancy import pairs
+from igdd.report import parameters, theme, wording
+from igdd.report.chart import (
+    FACETS_ACROSS,
+    WIDTH,
+    Chart,
+    facets,
+    finished,
+    inline,
+    inline_values,
+    value_axis,
+)
 from igdd.report.listings import Table
-from igdd.report.overview import Overview, each, natural
+from igdd.report.overview import Overview, natural
+from igdd.report.parameters import ordered, several_visits, visit_of
 from igdd.results import FittedCurves
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FACETS = 12
+FEW_FRAMES = 40
 MOST_MODELS = 6
-MOST_ROWS = 60
 
 
 def blocks(view: Overview) -> tuple[Chart | Table, ...]:
@@ -27,7 +38,7 @@ def blocks(view: Overview) -> tuple[Chart | Table, ...]:
     for model in models[:MOST_MODELS]:
         fits = [fit for fit in view.results.fits if fit.model == model]
         found += [curves(view, model, fits), residuals(view, model, fits)]
-        found.append(parameters(view, model, fits))
+        found += parameters.tables(view, model, fits)
     return tuple(block for block in found if block is not None)
 
 
@@ -37,8 +48,8 @@ def curves(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | None
     if not len(table):
         return None
     step, time_name = wording.time_unit(float(table["time"].max()))
-    largest = float(np.nanmedian(np.abs(table["measured"])))
-    factor, unit = wording.scaled("concentration", fits[0].unit, largest)
+    usual = float(np.nanmedian(np.abs(table["measured"])))
+    factor, unit = wording.scaled(fits[0].quantity, fits[0].unit, usual)
     table = table.assign(
         time=table["time"] / step,
         measured=table["measured"] * factor,
@@ -48,7 +59,7 @@ def curves(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | None
     title = f"{fits[0].quantity.replace('_', ' ')} ({unit})"
     return Chart(
         name=f"fit-{model}",
-        title=f"{wording.capitalised(_model_name(model))}: curves and fits, {title}",
+        title=f"{wording.capitalised(wording.model_name(model))}: curves and fits, {title}",
         caption="Points: measured frames; line: the model, over the frames it was fitted to; grey: "
         f"the input, in its own height. Each region has a scale of its own.{cut}",
         spec=_curve_spec(table, (title, time_name)),
@@ -60,7 +71,8 @@ def _curve_spec(table: pd.DataFrame, titles: tuple[str, str]) -> Any:
 
     title, time_name = titles
     order = list(dict.fromkeys(table["place"]))
-    columns = min(3, len(order))
+    columns = min(FACETS_ACROSS, len(order))
+    few = table.groupby("place")["measured"].count().max() <= FEW_FRAMES
     base = alt.Chart().encode(
         x=alt.X("time:Q", title=f"time ({time_name})"),
         tooltip=[
@@ -70,24 +82,20 @@ def _curve_spec(table: pd.DataFrame, titles: tuple[str, str]) -> Any:
             alt.Tooltip("fitted:Q", title="model", format=".4~g"),
         ],
     )
-    y = alt.Axis(minExtent=30, tickCount=4)
+    y = value_axis(30)
     layered = alt.layer(
         base.transform_filter(alt.FieldValidPredicate(field="input", valid=True))
         .mark_line(strokeWidth=1.0, color="#b0b0b0")
         .encode(y=alt.Y("input:Q", title=None, axis=y)),
-        base.transform_filter(alt.FieldValidPredicate(field="fitted", valid=True))
-        .mark_line(strokeWidth=1.8, color=theme.COLOURS[1])
-        .encode(y=alt.Y("fitted:Q", title=None, axis=y)),
-        base.mark_circle(size=22, opacity=0.8, color=theme.COLOURS[0]).encode(
-            y=alt.Y("measured:Q", title=None, axis=y)
+        # Below the model's line, which many frames would hide.
+        base.mark_circle(size=22 if few else 14, color=theme.COLOURS[0]).encode(
+            y=alt.Y("measured:Q", title=None, axis=y), opacity=alt.value(0.8)
         ),
+        base.transform_filter(alt.FieldValidPredicate(field="fitted", valid=True))
+        .mark_line(strokeWidth=1.8 if few else 1.1, color=theme.COLOURS[1])
+        .encode(y=alt.Y("fitted:Q", title=None, axis=y)),
     ).properties(width=(WIDTH + 60) // columns - 34, height=110, data=inline(table))
-    chart = layered.facet(
-        facet=alt.Facet("place:N", title=None, sort=order),
-        columns=columns,
-        bounds="flush",
-        spacing={"column": 48, "row": 34},
-    ).resolve_scale(y="independent")
+    chart = facets(layered, "place", order, (48, 34)).resolve_scale(y="independent")
     return finished(chart)
 
 
@@ -105,7 +113,7 @@ def residuals(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | N
     step, time_name = wording.time_unit(float(table["time"].max()))
     table = table.assign(time=table["time"] / step)[["place", "time", "residual"]]
     order = list(dict.fromkeys(table["place"]))
-    columns = min(3, len(order))
+    columns = min(FACETS_ACROSS, len(order))
     base = alt.Chart().encode(
         x=alt.X("time:Q", title=f"time ({time_name})"),
         y=alt.Y("residual:Q", title=None, axis=alt.Axis(minExtent=30, tickCount=3)),
@@ -116,15 +124,10 @@ def residuals(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | N
         base.mark_line(color=theme.COLOURS[0], strokeWidth=0.7),
         base.mark_circle(size=14, color=theme.COLOURS[0]),
     ).properties(width=(WIDTH + 60) // columns - 34, height=60, data=inline(table))  # fmt: skip
-    chart = layered.facet(
-        facet=alt.Facet("place:N", title=None, sort=order),
-        columns=columns,
-        bounds="flush",
-        spacing={"column": 48, "row": 30},
-    )
+    chart = facets(layered, "place", order, (48, 30))
     return Chart(
         name=f"residuals-{model}",
-        title=f"{wording.capitalised(_model_name(model))}: residuals",
+        title=f"{wording.capitalised(wording.model_name(model))}: residuals",
         caption="Measured minus model, over its standard deviation. Long runs on one side say that "
         "the model does not follow.",
         spec=finished(chart),
@@ -135,13 +138,13 @@ def _points(view: Overview, fits: list[FittedCurves]) -> tuple[pd.DataFrame, str
     """Rows place, time, measured, fitted, input of the curves to show, and what was left out."""
     import pandas as pd
 
-    many = len({(fit.subject, fit.session) for fit in fits}) > 1
-    every = [(fit, number) for fit in _ordered(view, fits) for number in range(len(fit.regions))]
+    many = several_visits(view)
+    every = [(fit, number) for fit in ordered(view, fits) for number in range(len(fit.regions))]
     rows = []
     for fit, number in every[:MOST_FACETS]:
         place = wording.region_name(fit.regions[number])
         if many:
-            place = f"{fit.subject} {wording.session_name(fit.session)} · {place}"
+            place = f"{' '.join(visit_of(fit, many))} · {place}"
         seen = fit.values[number]
         height = np.nanmax(np.abs(fit.input_values)) if fit.input_values.size else np.nan
         top = np.nanmax(np.abs(seen)) if np.isfinite(seen).any() else np.nan
@@ -181,29 +184,35 @@ def lassen(view: Overview) -> Chart | None:
     if asked is None:
         return None
     metric, (first, second) = str(asked["on"]), asked["sessions"]
-    key = ["subject", "region"]
-    both = view.of(metric, session=first)[[*key, "value"]].merge(
-        view.of(metric, session=second)[[*key, "value"]], on=key, suffixes=("_first", "_second")
-    )
+    both = pairs(
+        view.rows, on=metric, sessions=(first, second), kinds=view.kinds,
+        regions=asked.get("regions"),
+    )  # fmt: skip
+    both = both[~both["doubtful"]]
+    findings = findings[findings["metric"] == metric]
     lines = []
     for subject, rows in both.groupby("subject", sort=True):
         slope = findings.loc[findings["contrast"] == f"occupancy of subject {subject}", "estimate"]
         VND = findings.loc[findings["contrast"] == f"VND of subject {subject}", "estimate"]
-        if not (len(slope) and len(VND) and np.isfinite(slope.iloc[0])):
+        if not (len(slope) and len(VND) and np.isfinite([slope.iloc[0], VND.iloc[0]]).all()):
             continue
-        for across in (float(VND.iloc[0]), float(rows["value_first"].max())):
-            height = float(slope.iloc[0]) * (across - float(VND.iloc[0]))
+        crossing, largest = float(VND.iloc[0]), float(rows["value_baseline"].max())
+        # A crossing far off the regions would set the scale of the picture.
+        least = crossing if 0 <= crossing < largest else float(rows["value_baseline"].min())
+        for across in (least, largest):
+            height = float(slope.iloc[0]) * (across - crossing)
             lines.append({"subject": str(subject), "across": across, "up": height})
-    if not len(both) or not lines:
+    if not lines:
         return None
-    points = both.assign(across=both["value_first"], up=both["value_first"] - both["value_second"])[
-        ["subject", "region", "across", "up"]
-    ]
+    points = both.assign(
+        across=both["value_baseline"], up=both["value_baseline"] - both["value_blocked"]
+    )[["subject", "region", "across", "up"]]
     return Chart(
         name="lassen",
         title=f"Lassen plot: {wording.session_name(second)} against {wording.session_name(first)}",
         caption="Points: regions; lines: each subject's regression. The slope is the occupancy, "
-        "the crossing of the abscissa VND.",
+        "the crossing of the abscissa VND. Regions without the target, or whose fit is in doubt, "
+        "are left out.",
         spec=_lassen_spec(points, lines, (first, second)),
     )
 
@@ -230,74 +239,3 @@ def _lassen_spec(points: pd.DataFrame, lines: list[Any], sessions: tuple[str, st
         alt.Chart(inline_values(lines)).mark_line(strokeWidth=1.4).encode(x=x, y=y, color=colour)
     )
     return finished(alt.layer(drawn, dots).properties(width=WIDTH, height=260))
-
-
-def parameters(view: Overview, model: str, fits: list[FittedCurves]) -> Table | None:
-    """One line for each region: every parameter with its interval, AICc, what was chosen, flags."""
-    names = list(dict.fromkeys(name for fit in fits for name in fit.parameters))
-    wanted = {f"{model}_{name}": name for name in names}
-    rows = view.rows[view.rows["metric"].isin(list(wanted))]
-    cells: dict[tuple[str, str, str], dict[str, str]] = {}
-    flags: dict[tuple[str, str, str], set[str]] = {}
-    units: dict[str, str] = {}
-    for row in each(rows):
-        key = (str(row.subject), str(row.session), str(row.region))
-        name = wanted[str(row.metric)]
-        units[name] = "" if row.unit == "1" else str(row.unit)
-        shown = wording.with_interval(row.value, row.low, row.high)
-        cells.setdefault(key, {})[name] = shown.replace(f" ({wording.INTERVAL_UNKNOWN})", "")
-        flags.setdefault(key, set()).update(filter(None, str(row.flags).split(";")))
-    lines = []
-    for fit in _ordered(view, fits):
-        for number, region in enumerate(fit.regions):
-            key = (fit.subject, fit.session, region)
-            if key not in cells:
-                continue
-            chosen = fit.notes[number] if fit.notes else {}
-            aicc = float(fit.aicc[number])
-            lines.append(
-                (
-                    fit.subject, wording.session_name(fit.session), wording.region_name(region),
-                    *(cells[key].get(name, "–") for name in names),
-                    wording.number(aicc) if np.isfinite(aicc) else "–",
-                    "; ".join(_note(name, value) for name, value in chosen.items()) or "–",
-                    ", ".join(sorted(flags[key])) or "–",
-                )
-            )  # fmt: skip
-    if not lines:
-        return None
-    left = len(lines) - MOST_ROWS
-    return Table(
-        title=f"{wording.capitalised(_model_name(model))}: parameters",
-        columns=(
-            "subject", "session", "region",
-            *(f"{name} ({units[name]})" if units.get(name) else name for name in names),
-            "AICc", "chosen", "flags",
-        ),
-        rows=tuple(lines[:MOST_ROWS]),
-        right=(False,) * 3 + (True,) * (len(names) + 1) + (False, False),
-        note="Value with its 95 % interval."
-        + (f" {left} rows more are in measurements.csv." if left > 0 else ""),
-    )  # fmt: skip
-
-
-def _note(name: str, value: float) -> str:
-    if name.startswith("t_star"):
-        rule = " by rule" if name.endswith("rule") else ""
-        return f"t*{rule} {wording.duration(value)}"
-    return f"{name.replace('_', ' ')} {wording.number(value)}"
-
-
-def _ordered(view: Overview, fits: list[FittedCurves]) -> list[FittedCurves]:
-    """The headline session first, then by subject."""
-    order = {name: place for place, name in enumerate(view.sessions)}
-    return sorted(
-        fits,
-        key=lambda fit: (
-            fit.session != view.focus, natural(fit.subject), order.get(fit.session, 0),
-        ),
-    )  # fmt: skip
-
-
-def _model_name(model: str) -> str:
-    return model.replace("_", " ")

@@ -25,6 +25,9 @@ TEXT_WIDTH = 700.0
 TEXT_HEIGHT = 930.0
 LONGEST_WORD = 24
 LONGEST_COLUMN = 60
+SHORT = 26
+# Characters of a table's line that a page's width holds.
+WIDEST_TABLE = 115
 
 
 def document(report: Content) -> bytes:
@@ -93,19 +96,38 @@ def _block(block: Block, folder: Path, name: str) -> dict[str, Any]:
 
 
 def _table(block: Table) -> dict[str, Any]:
-    """Columns of long text share the width that the others leave."""
-    longest = [max([len(row[i]) for row in block.rows] or [0]) for i in range(len(block.columns))]
-    flexible = [0 if right or n <= 26 else min(n, LONGEST_COLUMN)
-                for n, right in zip(longest, block.right, strict=True)]  # fmt: skip
     return {
         "kind": "table",
         "title": breakable(block.title),
         "columns": [breakable(name) for name in block.columns],
         "rows": [[breakable(cell) for cell in row] for row in block.rows],
         "right": list(block.right),
-        "widths": flexible,
+        "widths": _widths(block),
         "note": breakable(block.note),
     }
+
+
+def _widths(block: Table) -> list[int]:
+    """Shares of the columns in a page's width; 0 takes what it needs.
+
+    Columns of long text share what the others leave. Where nothing would be left, all share.
+    """
+    columns = list(zip(block.columns, *block.rows, strict=True))
+    longest = [max([len(cell) for cell in column[1:]] or [0]) for column in columns]
+    shares = [
+        0 if right or n <= SHORT else min(n, LONGEST_COLUMN)
+        for n, right in zip(longest, block.right, strict=True)
+    ]
+    if sum(SHORT if share else n for n, share in zip(longest, shares, strict=True)) <= WIDEST_TABLE:
+        return shares
+    # A cell may break into two lines; a word, into none.
+    words = [
+        max(len(word) for cell in column for word in f"{cell} -".split()) for column in columns
+    ]
+    return [
+        min(max(word, -(-n // 2)), LONGEST_COLUMN) + 2
+        for word, n in zip(words, longest, strict=True)
+    ]
 
 
 @cache

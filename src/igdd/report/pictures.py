@@ -16,6 +16,8 @@ import numpy as np
 
 from igdd.report import theme, wording
 from igdd.report.overview import Overview, natural
+from igdd.report.parameters import macro_first
+from igdd.report.windows import Window, window
 from igdd.results import Panel
 
 if TYPE_CHECKING:
@@ -33,9 +35,7 @@ ACROSS_TALL = 6
 TALLEST = 4.6  # inches
 WIDTH = 8.4  # inches
 PIXELS_PER_INCH = 110
-# The window ends at this percentile of the pictures' pixels; hot spots saturate. A projection is
-# bright along every line through an organ, a slice only where it cuts one.
-SATURATED = {"projection": 98.0, "slice": 99.5}
+POINTS_PER_INCH = 72
 # The anatomy stays dark enough for the overlay to stand out.
 DIMMED = 1.7
 
@@ -57,14 +57,14 @@ def pictures(view: Overview) -> tuple[Picture, ...]:
     """
     panels = [panel for panel in view.results.panels if panel.pixels.size]
     arms = dict(zip(view.rows["subject"], view.rows["arm"], strict=True))
-    maps = dict.fromkeys(panel.quantity for panel in panels if panel.kind == "map")
     rows = [
         ("projections", "Maximum-intensity projections", MOST,
          [panel for panel in panels if panel.kind.startswith("mip_")]),
         ("slices", "Slices", MOST_SLICES, [panel for panel in panels if panel.kind == "slice"]),
-        *((f"map-{quantity}".replace(" ", "-"), f"Parametric map: {quantity}", MOST_SLICES,
+        *((f"map-{quantity}".replace(" ", "-"), f"Parametric map: {_spelled(quantity)}",
+           MOST_SLICES,
            [panel for panel in panels if panel.kind == "map" and panel.quantity == quantity])
-          for quantity in list(maps)[:MOST_MAPS]),
+          for quantity in _maps(panels)[:MOST_MAPS]),
     ]  # fmt: skip
     found = []
     for name, title, most, candidates in rows:
@@ -74,15 +74,34 @@ def pictures(view: Overview) -> tuple[Picture, ...]:
         chosen = choose(candidates, view, most)
         if not chosen:
             continue
+        scale = window(chosen, projection=name == "projections")
         found.append(
             Picture(
                 name=name,
                 title=title,
-                caption=_caption(chosen, len(candidates), view),
-                png=_drawn(chosen, name == "projections", arms),
+                caption=_caption(chosen, len(candidates), view, scale.words),
+                png=_drawn(chosen, scale, arms),
             )
         )
     return tuple(found)
+
+
+def _maps(panels: Sequence[Panel]) -> list[str]:
+    """The quantities of maps, model by model; what a model is asked for comes first."""
+    named = dict.fromkeys(panel.quantity for panel in panels if panel.kind == "map")
+    models: dict[str, list[str]] = {}
+    for quantity in named:
+        model, _, name = quantity.rpartition(" ")
+        models.setdefault(model, []).append(name)
+    return [
+        f"{model} {name}".strip() for model, names in models.items() for name in macro_first(names)
+    ]
+
+
+def _spelled(quantity: str) -> str:
+    """A map's quantity, model and parameter, as the field spells it."""
+    model, _, name = quantity.rpartition(" ")
+    return f"{wording.model_name(model)} {name}".strip()
 
 
 def choose(panels: Sequence[Panel], view: Overview, most: int) -> list[Panel]:
@@ -118,8 +137,7 @@ def choose(panels: Sequence[Panel], view: Overview, most: int) -> list[Panel]:
     )  # fmt: skip
 
 
-def _caption(chosen: Sequence[Panel], available: int, view: Overview) -> str:
-    what = "All pictures share one colour scale; beyond its end they saturate."
+def _caption(chosen: Sequence[Panel], available: int, view: Overview, what: str) -> str:
     if available > len(chosen):
         when = wording.at_session(view.focus)
         what += (
@@ -131,7 +149,7 @@ def _caption(chosen: Sequence[Panel], available: int, view: Overview) -> str:
     return what + " The subject's right is on the left."
 
 
-def _drawn(panels: Sequence[Panel], projection: bool, arms: Mapping[str, str]) -> bytes:
+def _drawn(panels: Sequence[Panel], scale: Window, arms: Mapping[str, str]) -> bytes:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -140,14 +158,14 @@ def _drawn(panels: Sequence[Panel], projection: bool, arms: Mapping[str, str]) -
     with matplotlib.rc_context(matplotlib.rcParamsDefault | {"font.family": theme.FONT}):
         figure = Figure(dpi=PIXELS_PER_INCH)
         FigureCanvasAgg(figure)
-        _compose(figure, panels, projection, arms)
+        _compose(figure, panels, scale, arms)
         target = io.BytesIO()
         figure.savefig(target, format="png", metadata={"Software": None})
     return target.getvalue()
 
 
 def _compose(
-    figure: Figure, panels: Sequence[Panel], projection: bool, arms: Mapping[str, str]
+    figure: Figure, panels: Sequence[Panel], scale: Window, arms: Mapping[str, str]
 ) -> None:
     aspect = min(max(max(_size(panel)[0] / _size(panel)[1] for panel in panels), 0.3), 4.0)
     columns = min(ACROSS_TALL if aspect > TALL else ACROSS, len(panels))
@@ -161,26 +179,42 @@ def _compose(
         rows, columns, left=0.01, right=0.89, top=1 - 0.2 / total, bottom=0.62 / total,
         wspace=0.05, hspace=0.34 / height,
     )  # fmt: skip
-    window = _window(panels, SATURATED["projection" if projection else "slice"])
     palette = _palette(panels)
-    shown: Any = None
     for place, panel in enumerate(panels):
         axes = figure.add_subplot(grid[place // columns, place % columns])
-        shown = _show(axes, panel, window, projection)
+        _show(axes, panel, scale)
         _outline(axes, panel, palette)
         axes.set_title(
             _label(panel, arms.get(panel.subject, "")), fontsize=7, color=theme.INK, pad=3
         )
     bar_height = min(0.7, 2.6 / total)
-    bar = figure.add_axes((0.905, 0.5 - bar_height / 2 + 0.15 / total, 0.016, bar_height))
-    beyond = any(bool((panel.pixels > window[1]).any()) for panel in panels)
-    scale = figure.colorbar(shown, cax=bar, extend="max" if beyond else "neither")
-    scale.outline.set_linewidth(0.4)
-    scale.ax.tick_params(labelsize=7, width=0.4, length=2)
-    unit = wording.metric_unit("", panels[0].unit)
-    quantity = panels[0].quantity.replace("_", " ")
-    scale.set_label(f"{quantity} ({unit})" if unit else quantity, fontsize=7.5)
+    _bar(figure, (0.905, 0.5 - bar_height / 2 + 0.15 / total, 0.016, bar_height), panels, scale)
     _legend(figure, palette)
+
+
+def _bar(
+    figure: Figure, place: tuple[float, float, float, float], panels: Sequence[Panel], scale: Window
+) -> None:
+    """The one colour bar of a row of pictures, in a unit that keeps its numbers short."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    quantity = panels[0].quantity
+    size = max(abs(scale.low), abs(scale.high))
+    factor, unit = wording.scaled(quantity.replace(" ", "_"), panels[0].unit, size)
+    colours = ScalarMappable(Normalize(scale.low * factor, scale.high * factor), scale.colours)
+    bar = figure.colorbar(
+        colours, cax=figure.add_axes(place), extend=scale.beyond([one.pixels for one in panels])
+    )
+    bar.outline.set_linewidth(0.4)
+    bar.ax.tick_params(labelsize=7, width=0.4, length=2)
+    # The title says the model of a map; the bar is short.
+    name = quantity.rpartition(" ")[2] if panels[0].kind == "map" else quantity.replace("_", " ")
+    label = f"{name} ({unit})" if unit else name
+    # A letter is about 0.6 of its size wide; a label that runs out of the figure would be cut.
+    middle = place[1] + place[3] / 2
+    room = 2 * min(middle, 1 - middle) * figure.get_figheight() * POINTS_PER_INCH
+    bar.set_label(label, fontsize=min(7.5, room / (0.6 * len(label))))
 
 
 def _label(panel: Panel, arm: str) -> str:
@@ -200,36 +234,30 @@ def _size(panel: Panel) -> tuple[float, float]:
     return panel.pixels.shape[0] * panel.spacing[0], panel.pixels.shape[1] * panel.spacing[1]
 
 
-def _window(panels: Sequence[Panel], percentile: float) -> tuple[float, float]:
-    """From zero to the median of the pictures' bright ends: one hot spot must not hide the rest."""
-    ends = [
-        float(np.percentile(finite, percentile))
-        for panel in panels
-        if (finite := panel.pixels[np.isfinite(panel.pixels)]).size
-    ]
-    top = float(np.median(ends)) if ends else 1.0
-    return (0.0, top) if top > 0 else (min(ends, default=0.0), max(top, 0.0) + 1e-9)
+def _show(axes: Axes, panel: Panel, scale: Window) -> None:
+    """A picture in the row's one colours, over the anatomy where there is one."""
+    import matplotlib
 
-
-def _show(axes: Axes, panel: Panel, window: tuple[float, float], projection: bool) -> Any:
     height, width = _size(panel)
+    # A map's voxels are fits of their own: smoothing would spread a missing or a failed one.
+    smooth = "nearest" if panel.kind == "map" else "bilinear"
     placed: dict[str, Any] = {
-        "extent": (0.0, width, height, 0.0), "interpolation": "bilinear", "aspect": "equal",
+        "extent": (0.0, width, height, 0.0), "interpolation": smooth, "aspect": "equal",
     }  # fmt: skip
+    over = placed | {"vmin": scale.low, "vmax": scale.high}
     axes.set_axis_off()
-    if projection or panel.under is None:
-        colours = "gray_r" if projection else "inferno"
-        return axes.imshow(panel.pixels, cmap=colours, vmin=window[0], vmax=window[1], **placed)
+    pixels = scale.clipped(panel.pixels)
+    if panel.under is None:
+        colours = matplotlib.colormaps[scale.colours].with_extremes(bad=theme.FAINT)
+        axes.imshow(pixels, cmap=colours, **over)
+        return
     finite = panel.under[np.isfinite(panel.under)]
     dark, light = np.percentile(finite, (2, 99)) if finite.size else (0.0, 1.0)
     axes.imshow(
         panel.under, cmap="gray", vmin=dark, vmax=dark + max(light - dark, 1e-9) * DIMMED, **placed
     )
-    share = np.nan_to_num((panel.pixels - window[0]) / (window[1] - window[0]))
-    return axes.imshow(
-        panel.pixels, cmap="hot", vmin=window[0], vmax=window[1],
-        alpha=np.clip(share * 2, 0.0, 0.9), **placed,
-    )  # fmt: skip
+    seen = np.clip(scale.strength(pixels) * 2, 0.0, 0.9)
+    axes.imshow(pixels, cmap=scale.colours, alpha=seen, **over)
 
 
 def _palette(panels: Sequence[Panel]) -> dict[str, str]:

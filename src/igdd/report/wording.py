@@ -31,8 +31,26 @@ _UNITS = {
 }  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BECQUEREL = ((1e9, "GBq"), (1e6, "MBq"), (1e3, "kBq"), (1.0, "Bq"))
+_AMOUNT = re.compile(r"mol(\.[a-z]+)?/(mL|g)(?![A-Za-z0-9])(.*)")
+_MASS = re.compile(r"g(\.[a-z]+)?/mL(?![A-Za-z0-9])(.*)")
+# A concentration reads best in the largest unit of which it is a tenth.
+_MOLES = ((1.0, "mol"), (1e-3, "mmol"), (1e-6, "µmol"), (1e-9, "nmol"), (1e-12, "pmol"))
+_GRAMS = ((1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"), (1e-12, "pg"))
+# Words of a model's name that the field spells with capitals; "two_tissue" and the like hyphenate.
+_SPELLED = {
+    "srtm": "SRTM", "srtm2": "SRTM2", "mrtm1": "MRTM1", "mrtm2": "MRTM2", "ma1": "MA1",
+    "ma2": "MA2", "logan": "Logan", "patlak": "Patlak", "tofts": "Tofts", "dce": "(DCE)",
+    "pk": "PK", "baker": "Baker", "lonsdale": "Lonsdale", "gompertz": "Gompertz",
+    "higuchi": "Higuchi", "hixson": "Hixson", "crowell": "Crowell", "hopfenberg": "Hopfenberg",
+    "korsmeyer": "Korsmeyer", "peppas": "Peppas", "sahlin": "Sahlin", "weibull": "Weibull",
+}  # fmt: skip
+_HYPHENATED = re.compile(
+    r"\b((?:one|two|three)(?= tissue\b| compartment\b)|dual(?= input\b)|(?:mono|bi|tri)"
+    r"(?= exponential\b)|(?:zero|first)(?= order\b)|Baker|Hixson|Korsmeyer|Peppas(?= Sahlin)) "
+)
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _NOMINAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
+_IAUC = re.compile(r"iauc_(\d+)")
 SMALL_PERCENT_PER_GRAM = 0.05
 INTERVAL_UNKNOWN = "95 % interval not known"
 
@@ -104,13 +122,49 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def metric_name(metric: str) -> str:
-    """What a metric is, in words.
+def metric_name(metric: str, printed_unit: str = "Bq") -> str:
+    """What a metric is, in words; a model's parameter with its model.
 
-    >>> metric_name("percent_id_per_g"), metric_name("ratio_to_blood")
-    ('uptake per mass', 'ratio to blood')
+    A concentration is one of activity unless its printed unit says otherwise.
+
+    >>> metric_name("percent_id_per_g"), metric_name("ratio_to_blood"), metric_name("srtm_BPND")
+    ('uptake per mass', 'ratio to blood', 'BPND (SRTM)')
     """
-    return _METRICS.get(metric, (metric.replace("_", " "), None))[0]
+    if metric == "concentration" and "Bq" not in printed_unit:
+        return metric
+    if metric in _METRICS:
+        return _METRICS[metric][0]
+    model = _model_of(metric)
+    if model:
+        return f"{metric.removeprefix(f'{model}_')} ({model_name(model)})"
+    if horizon := _IAUC.fullmatch(metric):
+        return f"IAUC{horizon[1]}"
+    return metric.replace("_", " ")
+
+
+def _model_of(metric: str) -> str:
+    """The model whose parameter a metric is, empty for other metrics."""
+    from igdd import catalog
+
+    fitting = [
+        name
+        for name, model in catalog.declarations("models").items()
+        if metric.startswith(f"{name}_")
+        and any(metric == f"{name}_{one.name}" for one in (*model.parameters, *model.derived))
+    ]
+    return max(fitting, key=len, default="")
+
+
+def model_name(model: str) -> str:
+    """A model as the field spells it, in the middle of a sentence.
+
+    >>> [model_name(one) for one in ("srtm", "ma1", "two_tissue_irreversible", "reference_logan")]
+    ['SRTM', 'MA1', 'two-tissue irreversible', 'reference Logan']
+    >>> model_name("extended_tofts"), model_name("dual_input_extended_tofts")
+    ('extended Tofts', 'dual-input extended Tofts')
+    """
+    words = " ".join(_SPELLED.get(word, word) for word in model.replace("_", " ").split())
+    return _HYPHENATED.sub(r"\1-", words)
 
 
 def metric_unit(metric: str, unit: str) -> str:
@@ -127,19 +181,41 @@ def metric_unit(metric: str, unit: str) -> str:
 def scaled(metric: str, unit: str, size: float) -> tuple[float, str]:
     """Factor and printed unit that keep a typical size readable.
 
-    Bq/mL becomes kBq/mL; a patient's small %ID/g becomes %ID/kg, a thousand times the number.
+    Bq/mL becomes kBq/mL, mol/mL becomes mmol/L; a patient's small %ID/g becomes %ID/kg, a thousand
+    times the number. g/mL is rescaled where it is a concentration, not where it is an SUV.
 
     >>> scaled("concentration", "Bq/mL", 5300.0), scaled("percent_id_per_g", "%/g", 0.01)
     ((0.001, 'kBq/mL'), (1000.0, '%ID/kg'))
+    >>> scaled("concentration", "mol/mL", 2e-7), scaled("concentration", "mol/mL", 3e-8)
+    ((1000000.0, 'mmol/L'), (1000000000.0, 'µmol/L'))
     """
     if unit == "%/g" and abs(size) < SMALL_PERCENT_PER_GRAM:
         return 1000.0, metric_unit("percent_id_per_kg", "%/kg")
-    if not unit.startswith("Bq") or not math.isfinite(size):
+    if not math.isfinite(size):
         return 1.0, metric_unit(metric, unit)
-    for step, prefix in _BECQUEREL:
-        if abs(size) >= step:
-            return 1 / step, prefix + unit.removeprefix("Bq")
-    return 1.0, unit
+    if unit.startswith("Bq"):
+        step, prefix = next((one for one in _BECQUEREL if abs(size) >= one[0]), _BECQUEREL[-1])
+        return 1 / step, prefix + _dotted(unit.removeprefix("Bq"))
+    if amount := _AMOUNT.fullmatch(unit):
+        factor, name = _readable(abs(size) * 1000, _MOLES)
+        space = {"mL": "L", "g": "kg"}[amount[2]]
+        return 1000 * factor, _dotted(f"{name}{amount[1] or ''}/{space}{amount[3]}")
+    mass = _MASS.fullmatch(unit)
+    if mass and metric.endswith("concentration"):
+        factor, name = _readable(abs(size), _GRAMS)
+        return factor, _dotted(f"{name}{mass[1] or ''}/mL{mass[2]}")
+    return 1.0, metric_unit(metric, unit)
+
+
+def _readable(size: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    """Factor and unit of the largest step of which a size is a tenth; of zero the second."""
+    fitting = steps[1] if not size else next((one for one in steps if size >= 0.1 * one[0]), None)
+    step, name = fitting or steps[-1]
+    return float(round(1 / step)), name
+
+
+def _dotted(unit: str) -> str:
+    return unit.replace(".", "·")
 
 
 def axis_title(metric: str, printed_unit: str) -> str:
@@ -148,7 +224,7 @@ def axis_title(metric: str, printed_unit: str) -> str:
     >>> axis_title("percent_id", "%ID"), axis_title("ratio_to_blood", "")
     ('uptake (%ID)', 'ratio to blood')
     """
-    name = metric_name(metric)
+    name = metric_name(metric, printed_unit)
     return f"{name} ({printed_unit})" if printed_unit else name
 
 

@@ -84,9 +84,13 @@ def map_panel(
     }
     if not masks[name].any():
         return ()
-    return (
-        replace(_slice(values, masks, name, spacing_of(grid.affine), anatomy, common), kind="map"),
-    )
+    flagged = None
+    flags = path.with_name("flags.nii")
+    if flags.exists():
+        status = np.asarray(nib.load(flags).dataobj).reshape(grid.shape)
+        flagged = flat(upright(status, grid.affine)[:, :, _level(masks[name])], 2) > 0
+    picture = _slice(values, masks, name, spacing_of(grid.affine), anatomy, common)
+    return (replace(picture, kind="map", flagged=flagged),)
 
 
 def shown(session: Session) -> tuple[str, str, float]:
@@ -129,7 +133,7 @@ def _slice(
     anatomy: Image | None,
     common: Mapping[str, object],
 ) -> Panel:
-    level = int(np.argmax(masks[name].sum(axis=(0, 1))))
+    level = _level(masks[name])
     under = None
     if anatomy is not None:
         whole = upright(anatomy.values[..., 0], anatomy.grid.affine)
@@ -147,6 +151,11 @@ def _slice(
         under=under,
         **common,  # type: ignore[arg-type]
     )
+
+
+def _level(mask: np.ndarray) -> int:
+    """The transverse slice that holds most of a region."""
+    return int(np.argmax(mask.sum(axis=(0, 1))))
 
 
 def _axes(affine: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray]:

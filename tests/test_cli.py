@@ -34,6 +34,7 @@ COMMANDS = [
     "tacs",
     "fit",
     "map",
+    "occupancy",
     "nca",
     "features",
     "filter",

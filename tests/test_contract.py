@@ -12,7 +12,8 @@ from igdd import catalog
 from igdd.declare import REQUIRED, Model, summary
 from igdd.document import options_model
 from igdd.results import COURSE, KEY, Value
-from igdd.stages.fit import as_json, fit
+from igdd.stages.fit import fit
+from igdd.stages.fit_text import as_json
 from igdd.stages.measure import measure, table_of
 from igdd.stages.protocol import held_values, si_factor
 from igdd.types import Curves, Session
@@ -20,7 +21,7 @@ from igdd.types import Curves, Session
 EVERY = [(kind, name) for kind in catalog.PLACES for name in catalog.declarations(kind)]
 METRICS = [name for name, one in catalog.declarations("metrics").items() if one.level != "subject"]
 COURSES = [name for name, one in catalog.declarations("metrics").items() if one.level == "subject"]
-MODELS = list(catalog.declarations("models"))
+MODELS = [name for name, one in catalog.declarations("models").items() if not one.describes]
 DRIVEN = [name for name in MODELS if catalog.find("models", name).needs]
 OPEN = [name for name in MODELS if not catalog.find("models", name).closed]
 

@@ -17,7 +17,8 @@ from igdd.io import blood_table
 FACTS = {
     "PlasmaAvail": True,
     "DispersionCorrected": False,
-    "Haematocrit": 0.42,
+    "DispersionConstant": 2.6,
+    "PlasmaFreeFraction": 15.062331,
     "time": {"Units": "min"},
     "plasma_radioactivity": {"Units": "kBq/ml"},
     "metabolite_parent_fraction": {"Units": "%"},
@@ -39,17 +40,50 @@ def test_units_come_from_the_json(tmp_path):
     assert_allclose(blood.plasma, [0, 2500])
     assert_allclose(blood.parent_fraction, [np.nan, 0.9])
     assert blood.whole_blood is None
-    assert (blood.sampling, blood.dispersion_corrected, blood.haematocrit) == (
-        "manual",
-        False,
-        0.42,
-    )
+    assert (blood.sampling, blood.dispersion_corrected, blood.dispersion) == ("manual", False, 2.6)
 
 
-@pytest.mark.parametrize("column", ["time", "plasma_radioactivity", "metabolite_parent_fraction"])
-def test_a_column_without_a_unit_is_an_error_that_names_it(tmp_path, column):
-    with pytest.raises(UnitsError, match=column):
-        blood_table.read(write(tmp_path, **{column: None}))
+def test_an_activity_without_a_unit_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(UnitsError, match="plasma_radioactivity"):
+        blood_table.read(write(tmp_path, plasma_radioactivity=None))
+
+
+def test_the_standard_says_that_time_is_in_seconds_and_a_fraction_a_share(tmp_path):
+    rows = ROWS.replace("90", "0.9")
+    blood = blood_table.read(write(tmp_path, rows, time=None, metabolite_parent_fraction=None))
+    assert_allclose(blood.time, [0, 1])
+    assert_allclose(blood.parent_fraction, [np.nan, 0.9])
+
+
+def test_the_units_of_the_call_go_before_those_of_the_json(tmp_path):
+    path = write(tmp_path, plasma_radioactivity={"Units": "Bq"})
+    with pytest.raises(UnitsError, match="unit = 'Bq/mL'"):
+        blood_table.read(path)
+    blood = blood_table.read(path, unit="Bq/mL", time_unit="h")
+    assert_allclose(blood.plasma, [0, 2.5])
+    assert_allclose(blood.time, [0, 3600])
+    path.with_suffix(".json").unlink()
+    rows = ROWS.replace("90", "0.9")
+    path.write_text(rows)
+    assert_allclose(blood_table.read(path, unit="kBq/mL").plasma, [0, 2500])
+
+
+def test_lists_of_one_and_empty_words_are_read_as_meant(tmp_path):
+    changed = {
+        "time": {"Units": ["min"]}, "PlasmaAvail": [True], "DispersionCorrected": "",
+        "MetaboliteAvail": "True", "DispersionConstant": [3],
+    }  # fmt: skip
+    blood = blood_table.read(write(tmp_path, **changed))
+    assert_allclose(blood.time, [0, 60])
+    assert (blood.dispersion_corrected, blood.dispersion) == (None, 3.0)
+
+
+@pytest.mark.parametrize("padding", ["0\t0.0\t0\n0\t0\t0\n", "n/a\tn/a\tn/a\n", "0\t0\tn/a\n"])
+def test_rows_that_a_program_filled_with_zeros_are_no_samples(tmp_path, padding):
+    blood = blood_table.read(write(tmp_path, ROWS + padding))
+    assert_allclose(blood.time, [0, 60])
+    with pytest.raises(InputError, match="ascending"):
+        blood_table.read(write(tmp_path, ROWS + "0\t0\t5\n"))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +92,7 @@ def test_a_column_without_a_unit_is_an_error_that_names_it(tmp_path, column):
         ({"plasma_radioactivity": {"Units": "kg"}}, ROWS, "plasma_radioactivity"),
         ({"metabolite_parent_fraction": {"Units": "unitless"}}, ROWS, "per cent"),
         ({"DispersionCorrected": "perhaps"}, ROWS, "DispersionCorrected"),
-        ({"Haematocrit": 42}, ROWS, "Haematocrit"),
+        ({"DispersionConstant": "long"}, ROWS, "expected seconds"),
         ({"WholeBloodAvail": True}, ROWS, "whole_blood_radioactivity"),
         ({}, ROWS.replace("time", "clock"), "time"),
         ({}, ROWS + "1\t3\t80\n", "ascending"),

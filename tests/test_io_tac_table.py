@@ -61,15 +61,50 @@ def test_minutes_become_seconds_and_zero_is_the_callers(tmp_path):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        (None, "frame_start"),
-        ({"Units": "kBq/mL"}, "frame_start"),
+        (None, "Left-Putamen"),
         ({"frame_start": {"Units": "s"}}, "Left-Putamen"),
         ({**FACTS, "Units": "mm"}, "Left-Putamen"),
+        ({**FACTS, "frame_start": {"Units": "mL"}}, "frame_start"),
+        ({**FACTS, "frame_end": {"Units": "min"}}, "mixed units"),
     ],
 )
 def test_a_table_without_fitting_units_is_refused(tmp_path, facts, message):
     with pytest.raises(UnitsError, match=message):
         tac_table.read(write(tmp_path, facts=facts))
+
+
+def test_times_of_another_name_than_petpreps_need_their_unit(tmp_path):
+    rows = PETPREP.replace("frame_start", "start").replace("frame_end", "end")
+    with pytest.raises(UnitsError, match="start"):
+        tac_table.read(write(tmp_path, rows, {"Units": "kBq/mL"}))
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "facts"),
+    [
+        ("frame_start", "frame_end", None),
+        ("frame_times_start", "frame_times_end", None),
+        ("FrameTimesStart", "FrameTimesEnd", None),
+        ("frame_start", "frame_end", {"frame_start": {"Units": ["s"]}, "Units": "kBq/mL"}),
+    ],
+)
+def test_petprep_and_bids_count_frames_in_seconds(tmp_path, start, stop, facts):
+    rows = PETPREP.replace("frame_start", start).replace("frame_end", stop)
+    curves = tac_table.read(write(tmp_path, rows, facts), unit="kBq/mL")
+    assert tac_table.sniff(tmp_path / "sub-01_tacs.tsv")
+    assert_allclose(curves.frames.end, [10, 30])
+    assert curves.names == ("Left-Putamen", "liver")
+
+
+def test_frames_may_stand_in_the_json_alone(tmp_path):
+    rows = "liver\n1\n2\n"
+    facts = {"Units": "Bq/mL", "FrameTimesStart": [0, 10], "FrameDuration": [10, 20]}
+    curves = tac_table.read(write(tmp_path, rows, facts))
+    assert_allclose(curves.frames.start, [0, 10])
+    assert_allclose(curves.frames.duration, [10, 20])
+    assert curves.names == ("liver",)
+    with pytest.raises(InputError, match="2 frames"):
+        tac_table.read(write(tmp_path, rows, {**facts, "FrameDuration": [10, 20, 30]}))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +115,8 @@ def test_a_table_without_fitting_units_is_refused(tmp_path, facts, message):
         ("frame_start\tframe_end\n0\t1\n", "one per region"),
         ("frame_start\tframe_end\tliver\n", "no frame"),
         ("frame_start\tframe_end\tliver\n0\tn/a\t1\n", "no time"),
-        ("frame_start\tframe_end\tliver\n0\t0\t1\n", "lasts 0"),
+        ("frame_start\tframe_end\tliver\n0\t0\t1\n", r"tsv: frame 1 lasts 0 s"),
+        ("frame_start\tframe_duration\tliver\n0\t9\t1\n9\t-2\t1\n", r"tsv: frame 2 lasts -2 s"),
         ("frame_start\tframe_end\tliver\n0\t20\t1\n10\t30\t1\n", "overlap"),
         ("frame_start\tframe_end\tliver\n10\t20\t1\n0\t10\t1\n", "overlap"),
         ("frame_start\tframe_end\tliver\n0\t20\tx\n", "'x'"),
@@ -89,6 +125,44 @@ def test_a_table_without_fitting_units_is_refused(tmp_path, facts, message):
 def test_a_table_that_is_not_clear_is_refused(tmp_path, rows, message):
     with pytest.raises(InputError, match=message):
         tac_table.read(write(tmp_path, rows))
+
+
+INSTANTS = "t[s]\ttumour[mM]\tmuscle[mM]\n-4\t0\t0\n0\t0\t0\n2\t0.5\t0.1\n6\t1\t0.2\n"
+
+
+def test_samples_at_instants_are_the_middles_of_short_frames(tmp_path):
+    curves = tac_table.read(write(tmp_path, INSTANTS, None))
+    assert curves.frames.sampled
+    assert curves.frames.middle.tolist() == [-4.0, 0.0, 2.0, 6.0]
+    assert curves.names == ("tumour", "muscle")
+    assert_allclose(curves.values[0], [0, 0, 5e-7, 1e-6])
+    assert not tac_table.read(write(tmp_path)).frames.sampled
+
+
+@pytest.mark.parametrize("rows", ["time\tT\n0\t1\n", "frame_start\tframe_end\tT\n0\t5\t1\n"])
+def test_a_region_may_be_called_t_beside_a_time(tmp_path, rows):
+    assert tac_table.read(write(tmp_path, rows, None), unit="mM", time_unit="s").names == ("T",)
+
+
+def test_the_unit_of_instants_may_be_said_by_the_caller(tmp_path):
+    path = write(tmp_path, "time\ta\n0\t1\n0.5\t2\n", None)
+    with pytest.raises(UnitsError, match="in which unit time is"):
+        tac_table.read(path, unit="mM")
+    assert tac_table.read(path, unit="mM", time_unit="min").frames.middle.tolist() == [0.0, 30.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("t\ta\n0\t1\n5\t1\n5\t2\n", "sample 3 is at 5 s, not after"),
+        ("t\ta\n0\t1\nn/a\t1\n", "no time"),
+        ("mid\ttime\ta\n0\t0\t1\n", "'mid' and 'time'"),
+        ("t\tframe_end\ta\n0\t5\t1\n", "frame_start"),
+    ],
+)
+def test_instants_that_are_not_clear_are_refused(tmp_path, rows, message):
+    with pytest.raises(InputError, match=message):
+        tac_table.read(write(tmp_path, rows, None), unit="mM", time_unit="s")
 
 
 def test_a_real_pmod_table_is_read_with_the_units_of_its_header(reference):

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import curve_fit
 
-from compartment_curves import MINUTE, bounds_of, dce, noisy, pet
+from compartment_curves import MINUTE, bounds_of, dce, frames_of, noisy, pet
 from igdd.errors import InputError
 from igdd.kernels.levenberg import fit_curves
 from igdd.kinetics import Status
@@ -131,6 +131,36 @@ def test_one_curve_alone_has_the_numbers_that_it_has_among_many(case):
     many = model_of(name).prepare(protocol)(curves, None)
     alone = model_of(name).prepare(protocol)(curves[4:5], None)
     assert_allclose(alone.parameters[0], many.parameters[4], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["tofts", "extended_tofts", "two_compartment_uptake",
+                                  "two_compartment_exchange"])  # fmt: skip
+@pytest.mark.parametrize("delay", [-3.0, 8.0, 25.0])
+def test_the_delay_of_few_curves_of_a_long_series_needs_no_tables(name, delay):
+    # Tables over delays, rates and 1,300 frames are a gigabyte, and a minute's work.
+    frames = frames_of(np.full(1300, 0.2))
+    given = protocol_of(name, frames=frames, held={})
+    truth = truth_of(name, 3)
+    truth[:, -1] = delay
+    curves = model_of(name).predict(truth, given)
+    solver = model_of(name).prepare(given)
+    found = solver(curves, None)
+    assert "raw" not in vars(solver)
+    assert_allclose(found.parameters, truth, rtol=1e-4)
+    assert (found.status == 0).all()
+
+
+def test_the_delay_found_without_tables_is_that_of_the_tables():
+    name = "extended_tofts"
+    given = protocol_of(name, frames=frames_of(np.full(120, 2.0)), held={})
+    truth = truth_of(name, 40)
+    truth[:, -1] = RNG.uniform(-2, 9, 40)
+    curves = noisy(model_of(name).predict(truth, given), 0.02)
+    many = model_of(name).prepare(given)(curves, None)
+    few = model_of(name).prepare(given)(curves[:8], None)
+    # Tables beside a delay are good to 1e-6 of the curve; its noise is 2e-2.
+    apart = (few.parameters - many.parameters[:8]) / standard_errors(few.covariance)
+    assert np.abs(apart).max() < 0.02
 
 
 def test_single_precision_and_frame_major_curves_are_taken_as_they_are(case):

@@ -8,9 +8,10 @@ import pytest
 from igdd.errors import UnitsError
 from igdd.kinetics import Protocol, Status
 from igdd.models.release import MODELS
-from igdd.stages.fit import as_json, fit
+from igdd.stages.fit import fit
+from igdd.stages.fit_text import as_json, text
 from igdd.stages.protocol import held_values, option_values, si_factor
-from igdd.stages.single_fit import Seen, fit_table, text
+from igdd.stages.single_fit import Seen, fit_tables
 from igdd.types import Curves, Frames, Zero
 
 MODEL = {model.name: model for model in MODELS}
@@ -235,7 +236,7 @@ def test_the_fractions_of_a_table_of_frames_are_shown_in_percent(tmp_path):
     ]
     path = tmp_path / "curves.csv"
     path.write_text("frame_start [s],frame_end [s],A [1]\n" + "\n".join(rows) + "\n")
-    made = fit_table("first_order", path, Seen(), integration="instant")
+    (made,) = fit_tables("first_order", [path], Seen(), integration="instant")
     assert made.curves.unit == "%"
     np.testing.assert_allclose(made.fit.predicted, made.curves.values, rtol=1e-6)
     (entry,) = as_json(made.fit)

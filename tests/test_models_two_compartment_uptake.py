@@ -40,3 +40,15 @@ def test_derived_numbers_follow_the_definitions():
     assert_allclose(E, PS / (Fp + PS))
     assert_allclose(Ktrans, Fp * PS / (Fp + PS))
     assert_allclose(Tp, vp / (Fp + PS))
+
+
+def test_tissue_that_keeps_all_that_flows_in_is_fitted_with_a_flag():
+    """PS far above Fp leaves nothing of the plasma: PS and vp are open, the inflow is not."""
+    truth = np.array([[0.1 / MINUTE, 1.0 / MINUTE, 0.05, 0.0]])
+    curve = two_compartment_uptake.predict(truth, dce())
+    curves = curve + 0.02 * np.random.default_rng(1).standard_normal((600, curve.size))
+    found = two_compartment_uptake.prepare(dce())(curves, None)
+    assert np.isfinite(found.parameters).all()
+    assert (found.status != 0).mean() > 0.9
+    Ktrans = two_compartment_uptake.derive(found.parameters)[:, 1]
+    assert_allclose(np.median(Ktrans), 0.1 / 1.1 / MINUTE, rtol=0.02)

@@ -8,7 +8,6 @@ import csv
 import gzip
 import json
 import tarfile
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,9 +122,6 @@ OSIPI = {
         0,
     ),
 }
-# Curves of one input from which on a delay is searched in tables; fewer do not repay them, and
-# start where the model says.
-SEARCHED = 9
 # Cases outside the source's tolerance, all of them inside three of their own standard errors.
 OUTSIDE = {}
 
@@ -170,12 +166,9 @@ def test_osipi_reference_objects(reference, name):
     assert len(rows) == count
     off, outside = {column: [] for column in columns}, []
     for labels, time, tissue, arterial, truths in shared_inputs(rows, columns, shift):
-        declared = find("models", model)
-        if "delay" in columns and len(tissue) < SEARCHED:
-            declared = replace(declared, prepare=None, voxelwise=False, closed=False)
         found, deviation = shown(
             fit(
-                declared,
+                model,
                 curves_of(tissue, frames_about(time)),
                 {"plasma": plasma(time, arterial)},
                 free=("delay",) if "delay" in columns else (),

@@ -115,8 +115,24 @@ def test_the_liver_has_two_supplies():
     assert set(found) == {"plasma", "portal"}
     assert_allclose(found["portal"].values, np.array([0, *WALL, WALL[-1]]) / 0.6)
     assert {one.compartment for one in found.values()} == {"plasma"}
+    halved = dataclasses.replace(agent, values=agent.values * [[0.5], [1.0]])
+    restored = inputs.dual_input(halved, "aorta", "portal_vein", haematocrit=0.4, recovery=0.5)
+    for role, curve in restored.items():
+        np.testing.assert_allclose(curve.values, found[role].values, rtol=1e-15)
+    assert "recovery 0.5" in restored["plasma"].source
+    with pytest.raises(InputError, match="'delay' says nothing of the regions 'aorta' and"):
+        inputs.dual_input(agent, "aorta", "portal_vein", delay=3.0)
     plain = inputs.dual_input(agent, "aorta", "portal_vein")
     assert_allclose(plain["plasma"].values, [0, *BLOOD, BLOOD[-1]])
+
+
+@pytest.mark.parametrize("unit", ["mol/mL", "1/s", "[hnsf'U]", "1"])
+def test_a_vessel_of_any_contrast_imaging_is_an_input(unit):
+    """Of concentration, of relaxation rate, of attenuation, of intensity."""
+    seen = dataclasses.replace(curves(unit), analyte="contrast", decay=None)
+    found = inputs.image_derived(seen, "aorta", haematocrit=0.4)["plasma"]
+    assert (found.unit, found.substance) == (unit, "contrast")
+    assert_allclose(found.values.max(), BLOOD.max() / 0.6)
 
 
 def test_a_scan_that_begins_after_the_bolus_is_flagged():
@@ -144,7 +160,9 @@ def test_frames_days_apart_make_an_input():
         ({}, {"recovery": 0.0}, "above 0"),
         ({}, {"background": "wall"}, "expected a recovery"),
         ({}, {"blood_scaling": True}, "manual whole-blood samples"),
-        ({}, {"dispersion": 2.6}, "autosampler"),
+        ({}, {"dispersion": 2.6}, "'dispersion' says nothing of region 'aorta'"),
+        ({}, {"decay_corrected": True}, "'decay_corrected' says nothing"),
+        ({}, {"bogus": 1}, "'bogus' says nothing of region 'aorta'.*recovery"),
         ({"unit": "SUV"}, {}, "curves are in"),
         (
             {"decay": Decay(nuclide="F-18", half_life=6586.2, corrected_to=None)},
@@ -162,5 +180,5 @@ def test_what_the_image_cannot_give_is_refused(change, given, says):
 def test_a_frame_without_a_value_is_refused():
     values = BLOOD.copy()
     values[3] = np.nan
-    with pytest.raises(InputError, match="frame 3"):
+    with pytest.raises(InputError, match="frame 4"):
         inputs.image_derived(curves(aorta=values), "aorta")

@@ -49,6 +49,12 @@ def table(folder: Path, rows: str, name: str = "aif.csv") -> Path:
     return path
 
 
+def test_a_model_of_a_parent_fraction_that_was_not_measured_is_refused(tmp_path):
+    path = table(tmp_path, "time[s],plasma[kBq/mL]\n0,0\n60,5\n600,2\n")
+    with pytest.raises(InputError, match="hold no parent fraction for parent_fraction = 'hill'"):
+        inputs.read_inputs(path, parent_fraction="hill")
+
+
 @pytest.fixture
 def scan(tmp_path):
     """A second-by-second recording of 4 minutes and manual samples of plasma 1.5 x blood."""
@@ -68,6 +74,20 @@ def test_whole_blood_is_automatic_as_long_as_it_ran_and_manual_after_it(scan):
     assert_allclose(blood.values[-3:], [1500, 1200, 1000])
     assert (blood.compartment, blood.substance, blood.unit) == ("blood", "total", "Bq/mL")
     assert "manual over automatic 1.000 (median of 2)" in blood.source
+
+
+def test_an_autosampler_that_counts_otherwise_is_scaled_to_the_manual_samples(scan):
+    plain = inputs.read_inputs(scan)["blood"]
+    path = next(scan.glob("*autosampler*.tsv"))
+    header, *rows = path.read_text().splitlines()
+    lower = [f"{time}\t{float(value) * 0.7!r}" for time, value in (row.split() for row in rows)]
+    path.write_text("\n".join([header, *lower]) + "\n")
+    assert "blood_recordings_differ" in inputs.read_inputs(scan)["blood"].flags
+    found = inputs.read_inputs(scan, blood_scaling=True)["blood"]
+    assert_allclose(found.values, plain.values)
+    assert "blood_recordings_differ" not in found.flags
+    with pytest.raises(InputError, match="manual whole-blood samples"):
+        inputs.read_inputs(path, blood_scaling=True)
 
 
 def test_manual_samples_fill_a_pause_of_the_autosampler(tmp_path):
@@ -338,7 +358,6 @@ def test_a_population_that_cannot_be_had_says_why(given, says):
         ({"haematocrit": "0.4"}, "a number"),
         ({"substance": "parent"}, "applied once"),
         ({"dispersion": 2.6}, "autosampler"),
-        ({"plasma_to_blood": 1.2}, "plasma was measured"),
         ({"parent_fraction": "hill"}, "3 parameters"),
     ],
 )
@@ -348,10 +367,80 @@ def test_options_that_do_not_fit_are_refused(tmp_path, given, says):
         inputs.read_inputs(path, **given)
 
 
+def test_a_ratio_where_plasma_and_blood_were_measured_is_refused(tmp_path):
+    path = record(tmp_path, "manual", [0, 60], plasma=[0.0, 9.0], blood=[0.0, 8.0])
+    with pytest.raises(InputError, match="plasma was measured"):
+        inputs.read_inputs(path, plasma_to_blood=1.2)
+
+
+def test_blood_that_nobody_measured_is_plasma_over_the_ratio_that_is_given(tmp_path):
+    path = record(tmp_path, "manual", [0, 60, 90], plasma=[0.0, 9.0, 6.0])
+    assert set(inputs.read_inputs(path)) == {"plasma"}
+    found = inputs.read_inputs(path, plasma_to_blood=1.5)
+    assert_allclose(found["blood"].values, [0, 6000, 4000])
+    assert_allclose(found["plasma"].values, [0, 9000, 6000])
+
+
+def test_blood_is_carried_on_from_plasma_by_their_last_ratio_and_flagged(scan):
+    manual = np.array([120.0, 180.0, 600.0, 1800.0])
+    record(scan, "manual", manual, {"WholeBloodAvail": False}, plasma=[0.9, 0.3, 4.5, 3.0])
+    found = inputs.read_inputs(scan)
+    known = found["blood"].time <= 240
+    ratio = 300 / np.interp(180.0, found["blood"].time[known], found["blood"].values[known])
+    assert_array_equal(found["blood"].time[~known], [600, 1800])
+    assert_allclose(found["blood"].values[~known], [4500 / ratio, 3000 / ratio])
+    assert "blood_from_plasma" in found["blood"].flags
+    parent = inputs.read_inputs(scan, substance="parent")["blood"]
+    assert parent.time[-1] == 240
+
+
+@pytest.mark.parametrize(("last", "flagged"), [(3000.0, True), (3300.0, False)])
+def test_a_parent_fraction_that_ends_long_before_the_plasma_is_flagged(tmp_path, last, flagged):
+    time = [0.0, 60.0, last, 3600.0]
+    share = [1.0, 0.9, 0.5, np.nan]
+    path = record(tmp_path, "manual", time, plasma=[0.0, 9.0, 5.0, 4.0], fraction=share)
+    found = inputs.read_inputs(path)["plasma"]
+    assert ("parent_fraction_extended" in found.flags) == flagged
+
+
+def test_an_input_function_of_bloodstream_is_plasma_without_metabolites(tmp_path):
+    rows = (
+        "time\twhole_blood_radioactivity\tplasma_radioactivity\tmetabolite_parent_fraction\tAIF\n"
+        "0\t0\t0\t0.25\t0\n60\t8\t9\t0.5\t4.4\n90\t4\t6\t0.5\t3.1\n"
+    )
+    path = table(tmp_path, rows, "sub-01_inputfunction.tsv")
+    facts = {name: {"Units": ["Bq"]} for name in rows.split("\n")[0].split("\t")[1:]}
+    del facts["metabolite_parent_fraction"]
+    path.with_suffix(".json").write_text(json.dumps({**facts, "time": {"Units": ["s"]}}))
+    with pytest.raises(UnitsError, match="unit = 'Bq/mL'"):
+        inputs.read_inputs(path)
+    found = inputs.read_inputs(path, unit="Bq/mL", decay_corrected=True)
+    assert_allclose(found["plasma"].values, [0, 4.4, 3.1])
+    assert (found["plasma"].substance, found["plasma"].flags) == ("parent", ())
+    assert_allclose(found["blood"].values, [0, 8, 4])
+
+
+def test_a_drafts_continuous_recording_is_automatic(scan):
+    for path in scan.glob("*autosampler*"):
+        path.rename(scan / path.name.replace("autosampler", "continuous"))
+    assert inputs.read_inputs(scan)["blood"].time.size == 244
+
+
 def test_dispersion_that_the_json_says_is_corrected_is_not_corrected_twice(scan):
     record(scan, "autosampler", [0, 1, 2], {"DispersionCorrected": True}, blood=[0.0, 5.0, 4.0])
     with pytest.raises(InputError, match="corrected once"):
         inputs.read_inputs(scan, dispersion=2.6)
+
+
+@pytest.mark.parametrize("corrected", [False, None, True])
+def test_dispersion_that_the_json_states_is_undone_where_it_is_not_corrected(scan, corrected):
+    said = {"DispersionConstant": 5.0, "DispersionCorrected": corrected}
+    clock, bolus = np.arange(200.0), np.exp(-np.arange(200.0) / 50)
+    plain = inputs.read_inputs(record(scan, "autosampler", clock, blood=bolus))["blood"]
+    found = inputs.read_inputs(record(scan, "autosampler", clock, said, blood=bolus))["blood"]
+    # C + 5 dC/dt of exp(-t / 50) is 0.9 of it
+    share = 0.9 if corrected is False else 1.0
+    assert_allclose(found.values[5:-5], share * plain.values[5:-5], rtol=1e-4)
 
 
 def test_two_recordings_of_one_quantity_are_refused(scan):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import igdd
-from igdd.errors import StudyError
+from igdd.errors import InputError, StudyError
 from igdd.io.bids import write_label_map, write_nifti
 from igdd.kinetics import InputCurve, Protocol
 from igdd.models import two_tissue_irreversible
@@ -126,6 +126,18 @@ def test_parameters_of_every_region_are_rows_in_display_units(folder):
     assert set(rows["region"]) == {"tumour", "muscle"}
 
 
+def test_figures_of_the_curves_need_no_input(folder):
+    table = stored(folder, '[[fit]]\nmodel = "semi_quantitative"\n').measurements
+    rows = table[table["metric"] == "semi_quantitative_iauc_60"]
+    assert set(rows["unit"]) == {"Bq.s/mL"}
+    expected = two_tissue_irreversible.predict(
+        np.array([[*TRUTH["tumour"], 0.0, 0.0]]), protocol()
+    )[0]  # fmt: skip
+    area = float((expected * DURATION)[START < 60].sum())
+    # float32 images: seven digits
+    assert value(table, "tumour", "semi_quantitative_iauc_60") == pytest.approx(area, rel=1e-5)
+
+
 def test_regions_are_chosen_by_kind(folder):
     made = stored(
         folder,
@@ -141,6 +153,60 @@ def test_a_reference_region_is_an_input(folder):
     assert np.isfinite(value(made.measurements, "tumour", "reference_patlak_Kiref"))
 
 
+def test_what_serves_as_input_is_fitted_only_when_asked_for(folder):
+    text = '[[inputs]]\nreference = "muscle"\n[[fit]]\nmodel = "reference_patlak"\n'
+    left = stored(folder, text + 'start = "20 min"').fits[0].regions
+    assert "muscle" not in left
+    asked = stored(folder, text + 'start = "20 min"\nregions = { name = ["muscle", "tumour"] }')
+    assert set(asked.fits[0].regions) == {"muscle", "tumour"}
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('region = "muscle"\nportal = "tumour"\ndelay = "5 s"', "'delay' says nothing of the reg"),
+        ('region = "muscle"\nportal = "tumour"\nblood = "sub-01_blood.tsv"', "'manual' says"),
+        ('region = "muscle"\ndose = 1e-7', "'dose' says nothing of region 'muscle'"),
+        ('blood = "sub-01_blood.tsv"\nrecovery = 0.9', "'recovery' says nothing of measured blood"),
+        ('population = "parker"\nrecovery = 0.9', "'recovery' says nothing of population"),
+        ('reference = "muscle"\ndelay = "5 s"', "'delay' says nothing of a reference region"),
+    ],
+)
+def test_an_option_that_an_input_cannot_use_is_refused(folder, source, said):
+    with pytest.raises(InputError, match=said):
+        stored(folder, f'[[inputs]]\n{source}\n[[fit]]\nmodel = "srtm"')
+
+
+def test_frames_weigh_as_the_study_says(folder, tmp_path):
+    fitted = '[[fit]]\nmodel = "patlak"\nstart = "20 min"\n'
+    mapped = fitted.replace("fit", "map")
+    alike = f"sd = {np.full(START.size, 2.0).tolist()}"
+    said = [
+        stored(folder, INPUTS + fitted + more).measurements for more in ("", 'sd = "counts"', alike)
+    ]
+    Ki = [value(one, "tumour", "patlak_Ki") for one in said]
+    # the plot of a noiseless curve is all but straight: its points' weights move it a little
+    assert len(set(Ki)) == 3
+    assert Ki == pytest.approx([Ki[0]] * 3, rel=1e-2)
+    for text, error, words in (
+        (fitted + 'sd = "noise"', InputError, "noise of the curves is not known"),
+        (fitted + "sd = [1.0, 2.0]", InputError, "sd has shape"),
+        (fitted + 'sd = "guess"', StudyError, "guess"),
+    ):
+        with pytest.raises(error, match=words):
+            stored(folder, INPUTS + text)
+    for said, match in (("root", "expected 'counts', 'equal' or numbers"), ("counts", None)):
+        path = folder / f"by_{said}.toml"
+        path.write_text(STUDY + INPUTS + mapped + f'sd = "{said}"\n', encoding="utf-8")
+        if match is None:
+            igdd.run(path, out=tmp_path / "b")
+        else:
+            with pytest.raises(InputError, match=match):
+                igdd.run(path, out=tmp_path / "a")
+    account = next((tmp_path / "b").rglob("map.json"))
+    assert json.loads(account.read_text())["FrameDeviations"][-1] > 0
+
+
 def test_blood_without_a_clock_is_refused(folder, tmp_path):
     for name in ("sub-01_pet.nii.gz", "sub-01_dseg.nii.gz", "sub-01_dseg.tsv"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
@@ -151,6 +217,16 @@ def test_blood_without_a_clock_is_refused(folder, tmp_path):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(igdd.errors.IgddError):
         stored(tmp_path, INPUTS + '[[fit]]\nmodel = "patlak"')
+
+
+def test_the_clock_of_a_scan_in_a_folder_is_that_of_its_image(folder, tmp_path):
+    (tmp_path / "pet").mkdir()
+    for path in folder.iterdir():
+        place = tmp_path / "pet" if "_pet" in path.name else tmp_path
+        (place / path.name).write_bytes(path.read_bytes())
+    text = STUDY.replace('"sub-01_pet.nii.gz"', '"pet"') + INPUTS + '[[fit]]\nmodel = "patlak"\n'
+    (one,) = plan(check_study(tomllib.loads(text), tmp_path / "study.toml"))
+    assert np.isfinite(value(session.measured(one).measurements, "tumour", "patlak_Ki"))
 
 
 def test_a_model_without_its_input_is_refused_by_the_plan(folder):
@@ -179,5 +255,5 @@ def test_a_run_leaves_maps_rows_pictures_and_a_report(folder, tmp_path):
     assert np.isnan(Ki[0, 0, 0])
     assert {panel.quantity for panel in results.panels if panel.kind == "map"} >= {"patlak Ki"}
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Parametric map: patlak Ki" in page
+    assert "Parametric map: Patlak Ki" in page
     assert "Patlak: parameters" in page

@@ -296,7 +296,7 @@ def test_a_sidecar_is_needed_or_its_facts(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"FrameDuration": [-1.0, *FRAMES.duration[1:]]}, "frame 0 lasts -1"),
+        ({"FrameDuration": [-1.0, *FRAMES.duration[1:]]}, "frame 1 lasts -1"),
         ({"FrameTimesStart": FRAMES.start[::-1]}, "expected frames in order"),
         ({"FrameTimesStart": FRAMES.start[:-1]}, "expected one for each frame"),
         ({"FrameTimesStart": FRAMES.start / 60, "FrameDuration": FRAMES.duration / 60}, "in min"),

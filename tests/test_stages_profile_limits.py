@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from igdd.errors import StudyError
-from igdd.stages.fit import as_json, fit
+from igdd.stages.fit import fit
+from igdd.stages.fit_text import as_json
 from igdd.types import Curves, Frames, Zero
 
 TIMES = np.array([300, 900, 1800, 3600, 7200, 14400, 28800], dtype=float)

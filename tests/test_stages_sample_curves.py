@@ -53,6 +53,7 @@ def test_samples_are_told_from_frames(tmp_path):
     assert is_frames(frames)
     assert not is_samples(frames)
     assert not is_samples(tmp_path / "nowhere.csv")
+    assert not is_samples(table(tmp_path, [(0, 1, 5)], "time[s],tumour[mM],muscle[mM]"))
 
 
 def test_a_table_gives_the_parameters_in_its_own_units(tmp_path):

@@ -106,6 +106,15 @@ def _move(file: Path, position: float) -> None:
     header.save_as(file, enforce_file_format=True)
 
 
+def _name_nuclide(file: Path) -> None:
+    from pydicom import Dataset, dcmread
+
+    header, code = dcmread(file), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "C-111A1", "SRT", "^18^Fluorine"
+    header.RadiopharmaceuticalInformationSequence[0].RadionuclideCodeSequence = [code]
+    header.save_as(file, enforce_file_format=True)
+
+
 def test_fractional_shares_weigh_the_mean(tmp_path):
     image, _ = bids(tmp_path, dynamic())
     weights = np.zeros(GRID.shape)
@@ -175,6 +184,22 @@ def test_the_table_reads_back_as_the_same_curves(tmp_path):
     # The reader's factor of 1000 from kBq/mL rounds once.
     expected = 1000 * np.array(list(found["regions"].values()))
     np.testing.assert_allclose(curves.values, expected, rtol=1e-15)
+
+
+def test_the_table_says_how_far_its_values_were_corrected_for_decay(tmp_path):
+    said = {"TracerRadionuclide": "F18", "ImageDecayCorrected": True,
+            "ImageDecayCorrectionTime": -60}  # fmt: skip
+    write(tacs(*bids(tmp_path, dynamic(), **said)), tmp_path / "x_tacs.tsv")
+    found = tac_table.read(tmp_path / "x_tacs.tsv").decay
+    assert (found.nuclide, found.corrected_to) == ("F-18", -60.0)
+    series = write_dynamic(tmp_path / "pet", np.rint(dynamic()).astype(int), seconds=90.0)
+    for file in series.iterdir():
+        _name_nuclide(file)
+    write_label_map(tmp_path / "drawn_dseg.nii.gz", labels(), read(series)[0].grid, NAMES)
+    write(tacs(series, tmp_path / "drawn_dseg.nii.gz"), tmp_path / "y_tacs.tsv")
+    found = tac_table.read(tmp_path / "y_tacs.tsv").decay
+    # corrected to the scan's start, which is the first frame's
+    assert (found.nuclide, found.corrected_to) == ("F-18", 0.0)
 
 
 def test_nothing_is_overwritten(tmp_path):

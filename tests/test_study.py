@@ -93,7 +93,7 @@ def test_a_nuclide_that_nobody_knows_needs_a_half_life():
 def test_an_unknown_modality_is_named_with_its_scan():
     document = good()
     document["scan"][0]["modality"] = "pte"
-    assert "scan[1].modality: found 'pte'; expected one of ct," in refused(document)
+    assert "scan[1].modality: found 'pte'; expected one of contrast, ct," in refused(document)
 
 
 def test_a_missing_key_is_named():

@@ -146,6 +146,7 @@ def test_ucum_out_and_in_is_the_same_unit(unit):
         ("%{ID}/g", "%/g"), ("%ID/g", "%/g"), ("GML", "g/mL"), ("CM2ML", "cm2/mL"),
         ("CNTS", "counts"), ("CPS", "counts/s"), ("unitless", "1"), ("[hnsf'U]", "HU"),
         ("μg/g", "ug/g"), ("mM", "mmol/L"), ("10*6/L", "10*6/L"), ("bq/cc", "Bq/mL"),
+        ("a.u.", "1"),
     ],
 )  # fmt: skip
 def test_imaging_spellings_are_read(text, unit):

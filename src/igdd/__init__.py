@@ -28,6 +28,7 @@ _PLACES = {
     "decay_factor": "igdd.decay",
     "delivery": "igdd.stages.delivery",
     "dose": "igdd.stages.dose",
+    "dose_occupancy": "igdd.stages.dose_occupancy",
     "dose_map": "igdd.stages.dose_call",
     "InputCurve": "igdd.kinetics",
     "fit": "igdd.stages.fit",

@@ -21,6 +21,7 @@ from igdd import (
     cli_individual,
     cli_jobs,
     cli_label,
+    cli_occupancy,
     cli_release,
     cli_scale,
 )
@@ -37,6 +38,7 @@ Open = Annotated[bool, typer.Option("--open", help="Open the report in the brows
 # Importing these adds their commands to the application.
 JOBS = (
     cli_jobs,
+    cli_occupancy,
     cli_dose,
     cli_dose_map,
     cli_individual,

@@ -41,6 +41,14 @@ Integration_ = Annotated[
     str | None, typer.Option("--integration", help="exact (default), instant or trapezium.")
 ]
 
+Spread = Annotated[
+    str | None,
+    typer.Option("--sd", help="Frames' noise: counts, equal, relative, root, or a table with sd."),
+]
+NuclideOf = Annotated[
+    str | None, typer.Option("--nuclide", help="For --sd counts, where the JSON does not say.")
+]
+
 
 @app.command()
 def suv(
@@ -87,8 +95,12 @@ def tacs(
 def fit(
     model: Annotated[str, typer.Argument(help="`igdd list models` names them.")],
     curves: Annotated[
-        Path,
-        typer.Option("--curves", help="Curves as `tacs` writes, or subject, time, concentration."),
+        list[Path],
+        typer.Option(
+            "--curves",
+            help="Curves as `tacs` writes; several, one for each bed. Or subject, time, "
+            "concentration.",
+        ),
     ],
     blood: Input = None,
     reference: Reference = None,
@@ -109,9 +121,8 @@ def fit(
         str | None, typer.Option("--time-unit", help="Of samples, where the file does not say.")
     ] = None,
     integration: Integration_ = None,
-    sd: Annotated[
-        str | None, typer.Option("--sd", help="Weights: counts, equal, relative or root.")
-    ] = None,
+    sd: Spread = None,
+    nuclide: NuclideOf = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="95 % limits of parameters by profile likelihood.")
     ] = False,
@@ -122,6 +133,8 @@ def fit(
 ) -> None:
     """Fit a kinetic model to the curves of regions. Parameters, standard errors, flags, AICc."""
     from igdd.stages import single_fit
+    from igdd.stages.fit_text import text
+    from igdd.stages.frame_noise import read_spread
     from igdd.stages.sample_fit import fit_file
 
     seen = single_fit.Seen(
@@ -129,18 +142,19 @@ def fit(
         population=population, options=single_fit.input_options(input_option or ()),
     )  # fmt: skip
     made = fit_file(
-        model, curves, seen, unit=unit, time_unit=time_unit, start=start, end=end, sd=sd,
+        model, curves, seen, unit=unit, time_unit=time_unit, start=start, end=end,
+        sd=read_spread(sd), nuclide=nuclide,
         hold=single_fit.named_values(hold or (), "--hold"), free=tuple(free or ()),
         integration=integration, profile=profile,
-        **single_fit.named_values(option or (), "--option"),
+        **single_fit.model_options(model, option or ()),
     )  # fmt: skip
     if plot is not None:
         from igdd.report.content import content
         from igdd.report.html import page
 
-        results = single_fit.results(made, f"{model}: {curves.name}")
+        results = single_fit.results(made, f"{model}: {', '.join(one.name for one in curves)}")
         plot.write_text(page(content(results)), encoding="utf-8")
-    say(single_fit.entries(made), "\n\n".join(single_fit.text(one.fit) for one in made), as_json)
+    say(single_fit.entries(made), "\n\n".join(text(one.fit) for one in made), as_json)
 
 
 @app.command(name="map")
@@ -155,6 +169,7 @@ def map_(
     ] = None,
     reference: Reference = None,
     artery: Artery = None,
+    portal: Portal = None,
     population: Population = None,
     input_option: InputOption = None,
     start: Start = None,
@@ -164,23 +179,28 @@ def map_(
     option: Option_ = None,
     unit: UnitOf = None,
     integration: Integration_ = None,
+    sd: Spread = None,
+    nuclide: NuclideOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a kinetic model to every voxel. Maps of parameters, standard errors and flags."""
     from igdd.stages import single_fit
+    from igdd.stages.fit_text import described, map_text
+    from igdd.stages.frame_noise import read_spread
 
     seen = single_fit.Seen(
-        tables=tuple(blood or ()), reference=reference, artery=artery, population=population,
-        options=single_fit.input_options(input_option or ()),
+        tables=tuple(blood or ()), reference=reference, artery=artery, portal=portal,
+        population=population, options=single_fit.input_options(input_option or ()),
     )  # fmt: skip
     with progress_bar(as_json) as progress:
         found = single_fit.map_file(
             model, image, seen, out, curves=curves, unit=unit, mask=mask, start=start, end=end,
+            sd=read_spread(sd), nuclide=nuclide,
             hold=single_fit.named_values(hold or (), "--hold"), free=tuple(free or ()),
-            integration=integration, **single_fit.named_values(option or (), "--option"),
+            integration=integration, **single_fit.model_options(model, option or ()),
             progress=lambda done, total: progress("voxels", done, total),
         )  # fmt: skip
-    say(single_fit.described(found), single_fit.map_text(found), as_json)
+    say(described(found), map_text(found), as_json)
 
 
 @app.command()

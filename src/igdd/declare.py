@@ -45,7 +45,7 @@ class Parameter:
     """A parameter of a model: display unit, bounds in that unit, OSIPI CAPLEX code.
 
     unit    "{amount}" and "{volume}" in it stand for those of the curves' concentration (mg and L
-            of mg/L): `igdd.stages.amounts` puts them in
+            of mg/L), "{curve}" for the curves' own unit: `igdd.stages.amounts` puts them in
     start   values in the display unit from which a fit starts; all combinations are tried
     held    value in the display unit at which it stays unless the user frees it, or None
     """
@@ -109,6 +109,8 @@ class Model:
                 search, done for many curves at once; None: only predict is known, and regions are
                 fitted from the parameters' `start`
     closed      whether that solution is final; else regions are refined on `predict`
+    describes   whether the parameters are figures of the curve itself: none is fitted, and frames
+                need not outnumber them
     jacobian    jacobian(parameters (n, p), protocol) -> derivatives (n, t, p) of the curves; None:
                 differences are taken
     voxelwise   whether maps of it can be made (needs `prepare`)
@@ -127,6 +129,7 @@ class Model:
     derive: Callable[..., Any] | None = None
     prepare: Callable[..., Any] | None = None
     closed: bool = False
+    describes: bool = False
     voxelwise: bool = False
     jacobian: Callable[..., Any] | None = None
     variant: Callable[..., Model] | None = None

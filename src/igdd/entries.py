@@ -342,6 +342,11 @@ class FitEntry(Entry):
     hold: dict[str, str] = Field(default={}, description='parameter to value, { Vb = "0.05" }')
     free: tuple[str, ...] = Field(default=(), description="parameters else held, such as delay")
     integration: Literal["exact", "instant", "trapezium"] | None = None
+    sd: Literal["counts", "equal", "noise", "relative", "root"] | tuple[float, ...] | None = Field(
+        default=None,
+        description="how uncertain frames are: a word, or one number for each frame; without it by "
+        "the known noise of a region's curve, and all alike in a map",
+    )
 
 
 class ReleaseEntry(Entry):

@@ -33,6 +33,8 @@ FLAGS: dict[str, str] = {
     "too; nobody said which share of it lies elsewhere.",
     "blood_exceeds_region": "The blood said to be in the region holds more than the region: its "
     "share, or the blood's concentration, is too high.",
+    "blood_from_plasma": "Whole blood was measured for a shorter time than plasma; after its last "
+    "sample it was taken as plasma over their ratio.",
     "blood_recordings_differ": "Manual samples and the autosampler differ by more than 10 % where "
     "both ran; neither was changed.",
     "bolus_from_zero": "The sample at the time of the bolus is not above zero: it may have been "
@@ -66,6 +68,8 @@ FLAGS: dict[str, str] = {
     "dose.",
     "dose_unknown": "No dose was given: there is no clearance and no volume.",
     "dose_zero": "The dose is zero: there is no clearance and no volume.",
+    "doubtful_regions_left_out": "Regions whose fit is poorly identified, at a bound, not "
+    "converged or missing in either session were left out of the comparison.",
     "duplicate_name": "Two regions of a file had the same name; the later one carries a number.",
     "duplicate_sample": "The same sample was in the table twice; it was used once.",
     "duplicate_slice": "The same slice was present twice with the same content; one was used.",
@@ -95,6 +99,8 @@ FLAGS: dict[str, str] = {
     "header_warning": "The reading library warned about this file; see the run log.",
     "importance_weights_few": "Fewer than a tenth of the draws from the posterior count: it is far "
     "from the normal one around its maximum.",
+    "incomplete": "The curve does not show all that was asked of it (it ends too early, has a gap "
+    "or still rises): NaN there.",
     "initial_not_falling": "The first two concentrations after the bolus do not fall: the first "
     "stands for the one at time zero.",
     "input_extended": "The input ends within the last frame; it was carried on at its last value.",
@@ -155,6 +161,8 @@ FLAGS: dict[str, str] = {
     "smaller region.",
     "own_activity_missing": "The region's own activity was not measured: its dose is what other "
     "regions send.",
+    "parent_fraction_extended": "The parent fraction was measured for less than 90 % of the "
+    "plasma's time; after its last sample it was carried on.",
     "partly_outside": "Part of the region lies outside the image.",
     "peak_at_first_sample": "The highest concentration is the first: the true peak may lie "
     "before it.",

@@ -33,6 +33,7 @@ class Status(IntFlag):
     AT_BOUND = 4
     POORLY_IDENTIFIED = 8
     RESIDUAL_RUNS = 16
+    INCOMPLETE = 32
 
     @property
     def flags(self) -> tuple[str, ...]:

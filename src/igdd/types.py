@@ -106,11 +106,15 @@ class Zero:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frames:
-    """Acquisition frames: `start` and `duration` (t,) in seconds after `zero`."""
+    """Acquisition frames: `start` and `duration` (t,) in seconds after `zero`.
+
+    sampled  whether values are of the instants in the frames' middles, not means over the frames
+    """
 
     start: np.ndarray
     duration: np.ndarray
     zero: Zero
+    sampled: bool = False
 
     def __post_init__(self) -> None:
         if self.start.ndim != 1 or self.start.shape != self.duration.shape or not self.start.size:
@@ -122,7 +126,9 @@ class Frames:
             raise InputError("a frame start is not finite; expected seconds after time zero")
         shortest = int(np.argmin(self.duration))
         if not self.duration[shortest] > 0:
-            raise InputError(f"frame {shortest} lasts {self.duration[shortest]} s; expected > 0")
+            raise InputError(
+                f"frame {shortest + 1} lasts {self.duration[shortest]:g} s; expected > 0"
+            )
         freeze(self)
 
     @property
@@ -296,6 +302,7 @@ class Curves:
     covariance  (time, region, region): image noise; NaN where noise is unknown
     volume      (region,) in mL, and its standard deviation `volume_sd`
     scale_cv    relative standard deviation shared by all rows of the scan
+    stated      unit in which a table states the values, where that is another than `unit`
     modes       systematic parts (borders, point spread, non-uniformity), or None if there are none
     """
 
@@ -314,6 +321,7 @@ class Curves:
     flags: tuple[tuple[str, ...], ...] = ()
     source: str = ""
     modes: Modes | None = None
+    stated: str = ""
 
     def __post_init__(self) -> None:
         regions, times = len(self.names), self.frames.start.size

@@ -21,6 +21,8 @@ from functools import lru_cache
 
 from igdd.errors import UnitsError
 
+# Stands for the unit of a curve in that of a figure of it.
+CURVE = "{curve}"
 LONGEST = 80  # characters of a quantity or a unit; nobody writes a longer one
 
 _PREFIXES = {
@@ -68,7 +70,7 @@ _WHOLE = {
     "BQML": "Bq/mL", "CM2ML": "cm2/mL", "GML": "g/mL", "CNTS": "{counts}", "CPS": "{counts}/s",
     "PCNT": "%", "MLMING": "mL/(min.g)", "MLMINML": "mL/(min.mL)", "UMOLML": "umol/mL",
     "UMOLMINML": "umol/(min.mL)", "MGMINML": "mg/(min.mL)", "1CM": "/cm", "NONE": "1",
-    "cps": "{counts}/s", "cpm": "{counts}/min", "kcps": "10*3.{counts}/s",
+    "a.u.": "1", "cps": "{counts}/s", "cpm": "{counts}/min", "kcps": "10*3.{counts}/s",
 }  # fmt: skip
 _SPELLINGS = {
     "sec": "s", "secs": "s", "second": "s", "seconds": "s", "mins": "min", "minute": "min",
@@ -179,6 +181,26 @@ def _ratio(found: str, wished: str) -> Fraction:
             f"unit {found!r} does not convert to {wished}; expected a unit such as {wished}"
         )
     return one.factor / other.factor
+
+
+def of_curve(text: str, unit: str) -> str:
+    """A unit in which "{curve}", times s or over s, stands for the unit of a curve.
+
+    A product after a quotient is read in two ways, so that s goes to what is above the line.
+
+    >>> of_curve("{curve}.s", "mmol/L"), of_curve("{curve}/s", "kBq/mL"), of_curve("{curve}.s", "1")
+    ('mmol.s/L', 'kBq/mL/s', 's')
+    """
+    if not text.startswith(CURVE):
+        return text
+    plain, rest = parse(unit).ucum, text.removeprefix(CURVE)
+    if plain == "1":
+        return {"": "1", ".s": "s", "/s": "1/s"}[rest]
+    above, line, below = plain.partition("/")
+    if rest != ".s" or not line:
+        return plain + rest
+    simple = above != "1" and not set("/()") & set(above + below)
+    return f"{above}.s/{below}" if simple else f"({plain}).s"
 
 
 def to_ucum(unit: str, note: str = "") -> str:

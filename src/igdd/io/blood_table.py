@@ -1,8 +1,9 @@
 """PET-BIDS blood: samples of a manual or automatic recording, in s and Bq/mL.
 
-The TSV holds the columns, the JSON beside it (or inherited) their units: without a unit a column is
-an error. Time is what the JSON says, by PET-BIDS since the TimeZero of `_pet.json`. PET-BIDS does
-not record whether blood is corrected for decay; that stays a fact of the study.
+The TSV holds the columns, the JSON beside it (or inherited) their units: an activity without a unit
+is an error. Time counts since the TimeZero of `_pet.json`, by PET-BIDS in s, and fractions are
+shares, where the JSON says nothing else. PET-BIDS does not record whether blood is corrected for
+decay; that stays a fact of the study.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
-from igdd.io.columns import described
+from igdd.io.columns import described, single
 from igdd.types import freeze
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ FRACTIONS = (
     "hplc_recovery_fractions",
 )  # fmt: skip
 # Words by which sidecars say that a fraction has no unit.
-NO_UNIT = ("arbitrary", "unitless", "fraction", "n/a", "none", "")
+NO_UNIT = (
+    "arbitrary", "arbitrary units", "a.u.", "unitless", "dimensionless", "fraction", "ratio", "1",
+    "n/a", "none", "",
+)  # fmt: skip
 # Counting noise carries a fraction a little past its ends; a percentage goes much farther.
 FRACTION_RANGE = (-0.1, 1.1)
 
@@ -42,7 +46,7 @@ class Blood:
     plasma, whole_blood   (n,) Bq/mL, NaN where a sample was not measured, or None: no such column
     fractions             column name -> (n,) share of the plasma activity, 0..1, NaN as above
     dispersion_corrected  as the sidecar says, or None
-    haematocrit, plasma_free_fraction  shares, or None
+    dispersion   time constant in s of the tubing, as the sidecar says, or None
     method                how metabolites were measured, in the sidecar's words
     unread                columns of the file that PET-BIDS does not name
     """
@@ -53,8 +57,7 @@ class Blood:
     fractions: Mapping[str, np.ndarray]
     sampling: str = ""
     dispersion_corrected: bool | None = None
-    haematocrit: float | None = None
-    plasma_free_fraction: float | None = None
+    dispersion: float | None = None
     method: str = ""
     unread: tuple[str, ...] = ()
     source: str = ""
@@ -87,18 +90,30 @@ def sniff(path: Path) -> bool:
     return Path(path).name.lower().endswith("_blood.tsv")
 
 
-def read(path: Path, facts: Path | None = None) -> Blood:
-    """Blood of a `_blood.tsv` with its JSON, which may also be named by `facts`."""
+def read(
+    path: Path,
+    facts: Path | None = None,
+    *,
+    unit: str | None = None,
+    time_unit: str | None = None,
+) -> Blood:
+    """Blood of a `_blood.tsv` with its JSON, which may also be named by `facts`.
+
+    unit, time_unit  of the activities and times, where the JSON does not say or says wrongly
+    """
     path = Path(path)
     if facts is None:
         merged, files = sidecar.read_sidecar(path)
     else:
         merged, files = bounded.read_json(facts), (Path(facts),)
-    if not files:
+    if not files and unit is None:
         raise InputError(
-            f"{path}: has no JSON beside it; expected {path.stem}.json with each column's Units"
+            f"{path}: has no JSON beside it; expected {path.stem}.json with each column's Units, "
+            "or unit = 'kBq/mL'"
         )
-    table = tables.read_table(path)
+    said = dict.fromkeys(ACTIVITIES, unit) | {"time": time_unit}
+    merged |= {name: {"Units": one} for name, one in said.items() if one is not None}
+    table = _without_padding(tables.read_table(path))
     if "time" not in table:
         raise InputError(
             f"{path}: has the columns {', '.join(map(str, table.columns))[:200]}; expected 'time'"
@@ -120,8 +135,7 @@ def read(path: Path, facts: Path | None = None) -> Blood:
         fractions={n: _fraction(table, n, merged, where) for n in FRACTIONS if n in table},
         sampling=_sampling(path),
         dispersion_corrected=_flag(merged, "DispersionCorrected", where),
-        haematocrit=_share(merged, "Haematocrit", where),
-        plasma_free_fraction=_share(merged, "PlasmaFreeFraction", where),
+        dispersion=_seconds(merged, "DispersionConstant", where),
         method=str(merged.get("MetaboliteMethod", ""))[:200],
         unread=tuple(str(name) for name in table.columns if name not in known),
         source=where,
@@ -134,29 +148,32 @@ def _sampling(path: Path) -> str:
     return named[0].get("recording", "") if named else ""
 
 
-def _unit(name: str, facts: Mapping[str, Any], where: str) -> str:
-    unit = described(facts, name)
-    if unit is None:
-        raise UnitsError(
-            f"{where}: column {name} has no unit in the JSON; expected "
-            f'"{name}": {{"Units": ...}} such as "s" or "kBq/mL"'
-        )
-    return unit
+def _without_padding(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without rows of zeros, time included, that a program left below the samples."""
+    empty = (table.isna() | (table == 0)).all(axis=1).to_numpy()
+    return table.iloc[: max(1, np.flatnonzero(~empty).max(initial=0) + 1)]
 
 
 def _column(
     table: pd.DataFrame, name: str, wished: str, facts: Mapping[str, Any], where: str
 ) -> np.ndarray:
-    unit = _unit(name, facts, where)
+    unit = described(facts, name) or {"time": "s"}.get(name)
+    if unit is None:
+        raise UnitsError(
+            f"{where}: column {name} has no unit in the JSON; expected "
+            f'"{name}": {{"Units": "kBq/mL"}} there, or unit = \'kBq/mL\''
+        )
     try:
         factor = units.factor(unit, wished)
     except UnitsError as error:
-        raise UnitsError(f"{where}: column {name}: {error}") from error
+        keyword = {"s": "time_unit", "Bq/mL": "unit"}.get(wished)
+        mend = f"; if it is, say {keyword} = '{wished}'" if keyword else ""
+        raise UnitsError(f"{where}: column {name}: {error}{mend}") from error
     return tables.numbers(table, name, where, factor)
 
 
 def _fraction(table: pd.DataFrame, name: str, facts: Mapping[str, Any], where: str) -> np.ndarray:
-    if _unit(name, facts, where).strip().lower() in NO_UNIT:
+    if (described(facts, name) or "").strip().lower() in NO_UNIT:
         values = tables.numbers(table, name, where)
     else:
         values = _column(table, name, "1", facts, where)
@@ -171,21 +188,22 @@ def _fraction(table: pd.DataFrame, name: str, facts: Mapping[str, Any], where: s
 
 def _flag(facts: Mapping[str, Any], key: str, where: str) -> bool | None:
     """A yes or no; some converters write it as text."""
-    value = facts.get(key)
+    value = single(facts.get(key))
     if value is None or isinstance(value, bool):
         return value
-    words = {"true": True, "false": False}
+    words = {"true": True, "false": False, "n/a": None, "": None}
     if not isinstance(value, str) or value.lower() not in words:
         raise InputError(f"{where}: {key} is {str(value)[:40]!r}; expected true or false")
     return words[value.lower()]
 
 
-def _share(facts: Mapping[str, Any], key: str, where: str) -> float | None:
-    value = facts.get(key)
-    if value is None:
+def _seconds(facts: Mapping[str, Any], key: str, where: str) -> float | None:
+    """A time in s, the standard's unit for it; None where there is none."""
+    value = single(facts.get(key))
+    if value is None or value in ("", "n/a"):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(f"{where}: {key} is {str(value)[:40]!r}; expected a share from 0 to 1")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < np.inf:
+        raise InputError(f"{where}: {key} is {str(value)[:40]!r}; expected seconds")
     return float(value)
 
 

@@ -151,8 +151,13 @@ def refuse_units(table: pd.DataFrame, header: str, unit: str, path: Path) -> Non
 def described(facts: Mapping[str, Any], name: str) -> str | None:
     """Unit of a column by the JSON beside the table."""
     entry = facts.get(name)
-    unit = entry.get("Units") if isinstance(entry, Mapping) else None
+    unit = single(entry.get("Units")) if isinstance(entry, Mapping) else None
     return unit if isinstance(unit, str) else None
+
+
+def single(value: Any) -> Any:
+    """A value of a JSON, taken out of the list of one that R writes around it."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def said_units(

@@ -3,7 +3,8 @@
 One header row; columns are found by the names that people give them ("Cp[mM]", "whole_blood"). The
 units of time and of concentration come from the caller, from brackets in the header, or from the
 JSON beside the table, in this order; without them the table is an error. A single column of another
-name ("concentration") needs the caller to say what it is of.
+name ("concentration") needs the caller to say what it is of. In an `_inputfunction.tsv` of
+bloodstream the column AIF, plasma without metabolites, is the plasma.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy as np
 from igdd import units
 from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
+from igdd.io.blood_table import FRACTION_RANGE, NO_UNIT
+from igdd.io.columns import described
 from igdd.types import freeze
 
 if TYPE_CHECKING:
@@ -36,9 +39,7 @@ COLUMNS = {
     "parent_fraction": ("parent_fraction", "metabolite_parent_fraction"),
 }  # fmt: skip
 # The unit inside for each kind of concentration, in the order in which they are tried.
-INTERNAL = ("Bq/mL", "mol/mL", "g/mL", "1/s", "HU")
-SHARES = ("", "1", "unitless", "arbitrary", "fraction", "n/a", "none")
-FRACTION_RANGE = (-0.1, 1.1)
+INTERNAL = ("Bq/mL", "mol/mL", "g/mL", "1/s", "HU", "1")
 
 _BRACKET = re.compile(r"(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]+)[\])]")
 
@@ -48,12 +49,14 @@ class InputTable:
     """Samples of a table: `time` (n,) in s, and columns by what they hold, NaN where missing.
 
     columns  "plasma", "blood", "portal" in `unit`, "parent_fraction" as a share
+    parent   whether metabolites are out of the plasma already
     unread   other columns of the table
     """
 
     time: np.ndarray
     columns: Mapping[str, np.ndarray]
     unit: str
+    parent: bool = False
     unread: tuple[str, ...] = ()
     source: str = ""
 
@@ -99,11 +102,12 @@ def read(
     """
     path = Path(path)
     table = tables.read_table(path)
-    described = bounded.read_json(facts) if facts else sidecar.read_sidecar(path)[0]
+    stands = bounded.read_json(facts) if facts else sidecar.read_sidecar(path)[0]
     found, unread = _find(table, compartment, path)
-    seconds = _unit(found["time"], "s", described, time_unit, path)
+    parent = _take_parent(found, unread)
+    seconds = _unit(found["time"], "s", stands, time_unit, path)
     stated = {
-        what: _unit(name, "Bq/mL", described, unit, path)
+        what: _unit(name, "Bq/mL", stands, unit, path)
         for what, name in found.items()
         if what in ("plasma", "blood", "portal")
     }
@@ -119,11 +123,12 @@ def read(
         for what, one in stated.items()
     }
     if "parent_fraction" in found:
-        columns["parent_fraction"] = _fraction(table, found["parent_fraction"], described, path)
+        columns["parent_fraction"] = _fraction(table, found["parent_fraction"], stands, path)
     return InputTable(
         time=tables.numbers(table, found["time"], str(path), units.factor(seconds, "s")),
         columns=columns,
         unit=inside,
+        parent=parent,
         unread=unread,
         source=str(path),
     )
@@ -166,13 +171,24 @@ def _find(
     )
 
 
+def _take_parent(found: dict[str, str], rest: tuple[str, ...]) -> bool:
+    """Put the metabolite-corrected plasma of bloodstream, if there is one, in the place of plasma.
+
+    A column AIF is that only beside columns of PET-BIDS: alone it may be of blood, or of contrast.
+    """
+    corrected = [header for header in rest if _plain(header) == "aif"]
+    if not corrected or not any("_radioactivity" in header for header in found.values()):
+        return False
+    found.pop("parent_fraction", None)
+    found["plasma"] = corrected[0]
+    return True
+
+
 def _unit(header: str, wished: str, facts: Mapping[str, Any], given: str | None, path: Path) -> str:
     bracket = _BRACKET.fullmatch(header.strip())
-    column = facts.get(header)
-    listed = column.get("Units") if isinstance(column, Mapping) else None
-    unit = given or (bracket["unit"] if bracket else None) or listed
+    unit = given or (bracket["unit"] if bracket else None) or described(facts, header)
     keyword = "time_unit" if wished == "s" else "unit"
-    if not isinstance(unit, str) or not unit.strip():
+    if unit is None or not unit.strip():
         raise UnitsError(
             f"{path}: nothing says in which unit {header!r} is; expected a header such as "
             f'\'{_plain(header)}[{wished}]\', a JSON with "{header}": {{"Units": "{wished}"}}, '
@@ -184,16 +200,15 @@ def _unit(header: str, wished: str, facts: Mapping[str, Any], given: str | None,
         else:
             internal_unit(unit)
     except UnitsError as error:
-        raise UnitsError(f"{path}: column {header!r}: {error}") from error
+        mend = f"; if it is, say {keyword} = '{wished}'"
+        raise UnitsError(f"{path}: column {header!r}: {error}{mend}") from error
     return unit
 
 
 def _fraction(table: pd.DataFrame, header: str, facts: Mapping[str, Any], path: Path) -> np.ndarray:
     bracket = _BRACKET.fullmatch(header.strip())
-    column = facts.get(header)
-    listed = column.get("Units") if isinstance(column, Mapping) else None
-    unit = str((bracket["unit"] if bracket else None) or listed or "1")
-    factor = 1.0 if unit.strip().lower() in SHARES else units.factor(unit, "1")
+    unit = (bracket["unit"] if bracket else None) or described(facts, header) or "1"
+    factor = 1.0 if unit.strip().lower() in NO_UNIT else units.factor(unit, "1")
     values = tables.numbers(table, header, str(path), factor)
     low, high = FRACTION_RANGE
     if (outside := (values < low) | (values > high)).any():

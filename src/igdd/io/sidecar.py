@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from igdd import decay
 from igdd.errors import InputError
 from igdd.io import bounded
+from igdd.types import Decay
 
 EXTENSIONS = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr")
 DESCRIPTION = "dataset_description.json"
@@ -159,6 +162,37 @@ def check_frames(sidecar: dict[str, Any], frames: int, path: Path) -> None:
                 f"{path}: the image has {frames} frames but {key} in its sidecar has "
                 f"{len(sidecar[key])}; expected one for each frame"
             )
+
+
+def decay_of(facts: Mapping[str, Any], where: object, given: str | None = None) -> Decay | None:
+    """Nuclide and decay state of values in PET-BIDS' words; None where they are not all said.
+
+    given  nuclide by the caller, of values corrected to time zero where nothing else is said
+
+    >>> decay_of({"TracerRadionuclide": "F18", "ImageDecayCorrected": False}, "").corrected_to
+    >>> decay_of({}, "", "C-11").corrected_to
+    0.0
+    """
+    stated = facts.get("TracerRadionuclide")
+    done = facts.get("ImageDecayCorrected", None if given is None else True)
+    at = facts.get("ImageDecayCorrectionTime", None if given is None else 0.0)
+    if given is not None:
+        found = decay.nuclide(given)
+    else:
+        try:
+            found = decay.nuclide(str(stated))
+        except InputError:
+            return None
+    if stated is not None and decay.nuclide(stated).name != found.name:
+        raise InputError(
+            f"{where}: TracerRadionuclide is {stated!r}, but --nuclide says {given!r}; expected "
+            "one of them"
+        )
+    if done is None or (done and at is None):
+        return None
+    return Decay(
+        nuclide=found.name, half_life=found.half_life, corrected_to=float(at) if done else None
+    )
 
 
 def read_label_table(path: Path) -> tuple[dict[int, str], tuple[Path, ...]]:

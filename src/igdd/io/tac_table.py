@@ -1,9 +1,11 @@
 """Tables of time-activity curves: one row per frame, its times, and a column for each region.
 
 Read are the forms of PETPrep (frame_start, frame_end), of PMOD (start[seconds], end[kBq/cc]) and
-plain ones (start or frame_start with end or duration). The units of time and of concentration come
-from the caller, from brackets in the header, or from the JSON beside the table, in this order;
-without them the table is an error.
+plain ones (start or frame_start with end or duration); frames may also stand in the JSON alone, as
+in that of a BIDS image. The units of time and of concentration come from the caller, from brackets
+in the header, or from the JSON beside the table, in this order; without them the table is an error,
+but for times of PETPrep's and BIDS' names, which are in s. A table with one time for each row holds
+samples at instants, as those of contrast agents do.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,14 +21,22 @@ from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
 from igdd.io import sidecar, tables
-from igdd.io.columns import described
+from igdd.io.columns import agreed_unit, described
 from igdd.types import Curves, Frames, Zero
 
-STARTS = ("frame_start", "start", "starttime", "start_time")
-ENDS = ("frame_end", "end", "endtime", "end_time")
-DURATIONS = ("frame_duration", "duration")
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Names under which PETPrep and BIDS keep seconds.
+SECONDS = ("frame_start", "frame_times_start", "frametimesstart")
+STARTS = (*SECONDS, "start", "starttime", "start_time")
+ENDS = ("frame_end", "frame_times_end", "frametimesend", "end", "endtime", "end_time")
+DURATIONS = ("frame_duration", "frameduration", "duration")
+# When a sample was taken, where there are no frames; T may be a tumour beside one of these.
+INSTANTS = ("time", "times", "frame_mid", "mid")
+INSTANT = "t"
 # Columns that say nothing about a region.
-MIDDLES = ("frame_mid", "mid", "times", "weights", "frame")
+MIDDLES = (*INSTANTS, "weights", "frame")
 SUFFIXES = (*tables.SEPARATORS, *tables.WORKBOOKS, ".tac")
 # Unit inside -> the quantity of curves whose stated unit converts to it.
 QUANTITIES = {
@@ -59,6 +69,7 @@ def read(
     unit: str | None = None,
     time_unit: str | None = None,
     zero: Zero | None = None,
+    nuclide: str | None = None,
 ) -> Curves:
     """Curves over frames in s, one region per column; volume and noise are not known.
 
@@ -66,24 +77,21 @@ def read(
 
     unit, time_unit  of the stored numbers, where the file does not say or says wrongly
     zero             what the times count from; by default the scan's start, the weaker claim
+    nuclide          of activities that are corrected for decay to time zero, where the JSON does
+                     not say
     """
     path = Path(path)
     table = tables.read_table(path)
     facts, files = sidecar.read_sidecar(path)
     columns = {_plain(str(name)): str(name) for name in table.columns}
-    start = _find(columns, STARTS, path)
-    stop = next((columns[name] for name in (*ENDS, *DURATIONS) if name in columns), None)
-    if stop is None:
-        raise InputError(f"{path}: has no frame_end and no frame_duration; expected one of them")
-    seconds = _time_factor(start, stop, facts, time_unit, path)
-    begun = tables.numbers(table, start, str(path), seconds)
-    ended = tables.numbers(table, stop, str(path), seconds)
-    duration = ended if _plain(stop) in DURATIONS else ended - begun
+    begun, duration, sampled = _times(table, columns, facts, time_unit, path)
     _check_frames(begun, duration, path)
     times = {columns[n] for n in (*STARTS, *ENDS, *DURATIONS, *MIDDLES) if n in columns}
+    times |= {*_instants(columns)} if sampled else set()
     regions = [str(name) for name in table.columns if name not in times]
     if not regions:
         raise InputError(f"{path}: has no column beside the times; expected one per region")
+    stop = next((columns[name] for name in ENDS if name in columns), "")
     stated = {name: _unit(name, stop, facts, unit, path) for name in regions}
     inside = _inside(stated, path)
     values = np.stack(
@@ -93,6 +101,12 @@ def read(
         ]
     )
     count = len(regions)
+    try:
+        frames = Frames(
+            start=begun, duration=duration, zero=zero or Zero(kind="scan_start"), sampled=sampled
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     return Curves(
         values=values,
         covariance=np.full((begun.size, count, count), np.nan),
@@ -100,12 +114,14 @@ def read(
         volume_sd=np.full(count, np.nan),
         names=tuple(_name(region) for region in regions),
         kinds=("organ",) * count,
-        frames=Frames(start=begun, duration=duration, zero=zero or Zero(kind="scan_start")),
+        frames=frames,
         quantity=QUANTITIES[inside],
         unit=inside,
         analyte="label" if inside == "Bq/mL" else "contrast",
+        decay=sidecar.decay_of(facts, path, nuclide) if inside == "Bq/mL" else None,
         flags=(("noise_unknown",),) * count,
         source=f"time-activity curves of {path.name}, with {len(files)} JSON",
+        stated=units.parse(next(iter(stated.values()))).ucum,
     )
 
 
@@ -127,26 +143,92 @@ def _bracket(header: str, wished: str) -> str | None:
     return match["unit"]
 
 
-def _find(columns: Mapping[str, str], names: tuple[str, ...], path: Path) -> str:
-    for name in names:
-        if name in columns:
-            return columns[name]
-    raise InputError(
-        f"{path}: has the columns {', '.join(columns)[:200]}; expected one of {', '.join(names)}"
-    )
+def _times(
+    table: pd.DataFrame,
+    columns: Mapping[str, str],
+    facts: Mapping[str, Any],
+    given: str | None,
+    path: Path,
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Starts and durations of the frames in s: the table's, else those of an image's JSON, else
+    frames about instants; and whether it is the last."""
+    start = next((columns[name] for name in STARTS if name in columns), None)
+    if start is None and {"FrameTimesStart", "FrameDuration"} <= set(facts):
+        sidecar.check_frames(dict(facts), len(table), path)
+        begun, duration = (
+            np.array(facts[of], float) for of in ("FrameTimesStart", "FrameDuration")
+        )
+        return begun, duration, False
+    instants = _instants(columns)
+    if start is None and instants and not {*ENDS, *DURATIONS} & set(columns):
+        return *_about_instants(table, instants, facts, given, path), True
+    if start is None:
+        raise InputError(
+            f"{path}: has the columns {', '.join(columns)[:200]}; expected one of "
+            f"{', '.join(STARTS)}, or a JSON with FrameTimesStart and FrameDuration"
+        )
+    stop = next((columns[name] for name in (*ENDS, *DURATIONS) if name in columns), None)
+    if stop is None:
+        raise InputError(f"{path}: has no frame_end and no frame_duration; expected one of them")
+    seconds = _time_factor(start, stop, facts, given, path)
+    begun = tables.numbers(table, start, str(path), seconds)
+    ended = tables.numbers(table, stop, str(path), seconds)
+    return begun, ended if _plain(stop) in DURATIONS else ended - begun, False
+
+
+def _instants(columns: Mapping[str, str]) -> list[str]:
+    """Headers of columns that may say when samples were taken."""
+    found = [header for name, header in columns.items() if name in INSTANTS]
+    return found or [columns[INSTANT]] if found or INSTANT in columns else []
+
+
+def _about_instants(
+    table: pd.DataFrame,
+    instants: list[str],
+    facts: Mapping[str, Any],
+    given: str | None,
+    path: Path,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and durations in s of frames about the samples' times, as short as none overlap."""
+    if len(instants) > 1:
+        raise InputError(
+            f"{path}: {instants[0]!r} and {instants[1]!r} are both times; expected one of them"
+        )
+    seconds = _time_factor(instants[0], instants[0], facts, given, path)
+    at = tables.numbers(table, instants[0], str(path), seconds)
+    gaps = np.diff(at)
+    if (late := np.flatnonzero(~(gaps > 0) & np.isfinite(gaps))).size:
+        sample = int(late[0]) + 2
+        raise InputError(
+            f"{path}: sample {sample} is at {at[sample - 1]:g} s, not after the one before, at "
+            f"{at[sample - 2]:g} s; expected ascending times"
+        )
+    shortest = float(gaps.min()) if gaps.size else 1.0
+    return at - shortest / 2, np.full(at.size, shortest)
 
 
 def _time_factor(
     start: str, stop: str, facts: Mapping[str, Any], given: str | None, path: Path
 ) -> float:
-    stated = (_bracket(start, "s"), _bracket(stop, "s"), described(facts, start))
-    unit = given or next((one for one in stated if one), None)
-    if unit is None:
+    said = [
+        (who, unit)
+        for name in (start, stop)
+        for who, unit in (
+            (f"the header {name!r}", _bracket(name, "s")),
+            (f"the JSON's {name}", described(facts, name)),
+        )
+        if unit
+    ]
+    if given is None and not said and _plain(start) not in SECONDS:
         raise UnitsError(
             f"{path}: nothing says in which unit {start} is; expected a header such as "
             f'\'{start}[s]\', a JSON with "{start}": {{"Units": "s"}}, or time_unit=\'s\''
         )
-    return units.factor(unit, "s")
+    unit = given or agreed_unit(said or [("PETPrep", "s")], start, "s", path)
+    try:
+        return units.factor(unit, "s")
+    except UnitsError as error:
+        raise UnitsError(f"{path}: column {start!r}: {error}") from error
 
 
 def _unit(name: str, stop: str, facts: Mapping[str, Any], given: str | None, path: Path) -> str:

@@ -13,7 +13,9 @@ from scipy import special
 
 from igdd.errors import InputError
 
-NOT_FITTED, NOT_CONVERGED, AT_BOUND, POORLY_IDENTIFIED, RESIDUAL_RUNS = 1, 2, 4, 8, 16
+NOT_FITTED, NOT_CONVERGED, AT_BOUND, POORLY_IDENTIFIED, RESIDUAL_RUNS, INCOMPLETE = (
+    2**bit for bit in range(6)
+)
 
 # A curve followed to four digits has nothing left to explain, whatever the signs of the rest.
 FOLLOWED = 1e-4
@@ -141,14 +143,24 @@ def condition(information: np.ndarray) -> np.ndarray:
 
 
 def poorly_identified(
-    parameters: np.ndarray, covariance: np.ndarray, conditions: np.ndarray | None = None
+    parameters: np.ndarray,
+    covariance: np.ndarray,
+    conditions: np.ndarray | None = None,
+    *,
+    signed: np.ndarray | None = None,
 ) -> np.ndarray:
     """Whether the data leave a parameter open: a standard error above its value or not known, or a
     condition of the information matrix above 1e9. A variance of 0 says that nothing was asked.
+
+    signed  (p,) which may be of either sign, such as a delay: 0 is a value like any other to them,
+            and only an error that is not known leaves them open
     """
     variance = np.einsum("njj->nj", covariance)
+    size = np.abs(parameters)
+    if signed is not None:
+        size = np.where(signed, np.inf, size)
     with np.errstate(invalid="ignore"):
-        sure = (np.sqrt(variance) <= UNSURE * np.abs(parameters)).all(axis=1)
+        sure = (np.sqrt(variance) <= UNSURE * size).all(axis=1)
     if conditions is not None:
         sure &= conditions <= CONDITION
     return np.asarray(~sure)

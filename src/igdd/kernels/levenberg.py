@@ -349,7 +349,9 @@ def _described(
         if not absolute:
             variance = np.where(spare > 0, squares / np.maximum(spare, 1), np.nan)
             covariance[rows] *= variance[:, None, None]
-        unsure = judge.poorly_identified(found[rows], covariance[rows], conditions)
+        unsure = judge.poorly_identified(
+            found[rows], covariance[rows], conditions, signed=problem.low < 0
+        )
         status[rows] = (
             np.where(settled[rows], 0, judge.NOT_CONVERGED)
             | np.where(at_bound.any(axis=1), judge.AT_BOUND, 0)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +30,11 @@ Arrays = Sequence[np.ndarray]
 TINY = 1e-20  # relative length of a complex step: its square is nothing beside 1
 BLOCK = 2048  # curves fitted together: what belongs to them stays in the cache
 SAME = 1e-12  # by how much the weights of two curves may differ and still be the same
+# Up to so many curves of more frames than these are fitted with their delay from the starting
+# values: tables over delays, rates and frames take up to a minute and gigabytes, which only maps
+# repay.
+FEW, LONG = 32, 100
+DELAYS = (-10.0, 0.0, 6.0, 15.0, 30.0, 45.0)  # s, from which such a fit starts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +90,11 @@ def prepare(form: Form, protocol: Protocol) -> Solver:
     the solution ignores that but for the value itself: it is a start for a fit that heeds it, and
     its notes say so ("start_only": 1).
     """
+    return _Solver(form=form, protocol=protocol, held=dict(protocol.held))
+
+
+def _tables(form: Form, protocol: Protocol) -> Responses:
+    """Tables of the input over the protocol's frames."""
     from igdd.kernels.basis import Column, tabulate
 
     curve = protocol.input(form.source)
@@ -92,8 +104,7 @@ def prepare(form: Form, protocol: Protocol) -> Solver:
         columns.append(Column(seen.time, seen.values, role == "integral"))
     window = protocol.frames.start, protocol.frames.end, protocol.integration
     delay = _delay(form, protocol)
-    raw = tabulate((curve.time, curve.values), tuple(columns), window, form.fastest, delay)
-    return _Solver(form=form, held=dict(protocol.held), raw=raw)
+    return tabulate((curve.time, curve.values), tuple(columns), window, form.fastest, delay)
 
 
 def _delay(form: Form, protocol: Protocol) -> tuple[float, float]:
@@ -108,21 +119,23 @@ def _delay(form: Form, protocol: Protocol) -> tuple[float, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Solver:
-    """Solves curves; keeps the basis of the weights it saw last."""
+    """Solves curves; keeps the tables, and the basis of the weights it saw last."""
 
     form: Form
+    protocol: Protocol
     held: dict[str, float]
-    raw: Responses
     last: dict[str, tuple[np.ndarray, Basis]] = field(default_factory=dict)
 
     def __call__(self, curves: np.ndarray, sd: np.ndarray | None) -> Solution:
         """Fit curves (n, t) with standard deviations (t,), (n, t) or None."""
         curves = np.atleast_2d(curves)
         count, size = len(curves), len(self.form.parameters)
-        if curves.shape[1] != self.raw.columns.shape[-1]:
-            raise InputError(
-                f"curves of {curves.shape[1]} frames; the protocol has {self.raw.columns.shape[-1]}"
-            )
+        frames = self.protocol.frames.start.size
+        if curves.shape[1] != frames:
+            raise InputError(f"curves of {curves.shape[1]} frames; the protocol has {frames}")
+        low, high = _delay(self.form, self.protocol)
+        if low < high and count <= FEW and frames > LONG:
+            return _from_starts(self.form, self.protocol, curves, sd)
         parameters = np.full((count, size), np.nan)
         covariance = np.full((count, size, size), np.nan)
         status = np.full(count, int(Status.NOT_FITTED))
@@ -132,6 +145,11 @@ class _Solver:
             found = _fit_in_blocks(self.form, basis, curves[rows], used)
             parameters[rows], covariance[rows], status[rows] = found
         return self._hold(parameters, covariance, status)
+
+    @cached_property
+    def raw(self) -> Responses:
+        """Tables of all frames, not weighted."""
+        return _tables(self.form, self.protocol)
 
     def _basis(self, weight: np.ndarray, alone: bool) -> Basis:
         from igdd.kernels.basis import Basis, Responses
@@ -159,6 +177,46 @@ class _Solver:
             covariance[:, number] = covariance[:, :, number] = 0.0
             notes["start_only"] = 1.0
         return Solution(parameters=parameters, covariance=covariance, status=status, notes=notes)
+
+
+def _from_starts(
+    form: Form, protocol: Protocol, curves: np.ndarray, sd: np.ndarray | None
+) -> Solution:
+    """Curves (n, t) fitted from all combinations of starting values, without tables."""
+    from igdd.kernels.levenberg import fit_curves
+
+    held = np.array([protocol.held.get(name, np.nan) for name in form.names])
+    free = np.isnan(held)
+    starts = [
+        DELAYS if one.name == "delay" else tuple(value * _si(one) for value in one.start)
+        for one in form.parameters
+    ]
+    bounds = np.where(free[:, None], form.bounds, [-np.inf, np.inf])
+
+    def predict(parameters: np.ndarray) -> np.ndarray:
+        return _curves(form, protocol, parameters)
+
+    every = np.unique(np.where(free, np.array(list(product(*starts))), held), axis=0)
+    found = fit_curves(predict, curves, sd, every, bounds, free=free)
+    return Solution(**found._asdict())
+
+
+def _curves(form: Form, protocol: Protocol, parameters: np.ndarray) -> np.ndarray:
+    """Curves (n, t) of parameters (n, p)."""
+    canonical = form.canonical(list(parameters.T))
+    delay = canonical[-1] if "delay" in form.names else 0.0
+    fixed = len(form.columns)
+    terms = [(canonical[fixed + 2 * i], canonical[fixed + 2 * i + 1])
+             for i in range(form.exponentials)]  # fmt: skip
+    curve = np.zeros((len(parameters), protocol.frames.start.size))
+    for role, height in zip(form.columns, canonical, strict=False):
+        if role == "integral":
+            terms.append((height, np.zeros(len(parameters))))
+        else:
+            curve += height[:, None] * protocol.mean(role, delay)
+    for height, rate in terms:
+        curve += height[:, None] * protocol.convolve(form.source, rate, delay)
+    return curve
 
 
 def _weightings(
@@ -220,15 +278,15 @@ def _judged(
     parameters, covariance, status = found
     fitted = (status & Status.NOT_FITTED) == 0
     low, high = form.bounds.T
+    # Where the search has lost a curve, or leaves a parameter open, that is not within either.
     with np.errstate(invalid="ignore"):
-        beyond = ((parameters < low) | (parameters > high)).any(axis=1) & fitted
+        beyond = ~((parameters >= low) & (parameters <= high)).all(axis=1) & fitted
     if beyond.any():
         again = _within_bounds(form, basis, curves[beyond], parameters[beyond])
         parameters[beyond], covariance[beyond], status[beyond] = again
     # Where the form leaves a parameter open, nothing is known of it.
     unsure = np.isnan(parameters).any(axis=1)
-    judged = [number for number, name in enumerate(form.names) if name != "delay"]
-    unsure |= poorly_identified(parameters[:, judged], covariance[:, judged][:, :, judged])
+    unsure |= poorly_identified(parameters, covariance, signed=low < 0)
     return parameters, covariance, status | np.where(fitted & unsure, Status.POORLY_IDENTIFIED, 0)
 
 

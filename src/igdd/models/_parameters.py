@@ -12,7 +12,7 @@ VB = Parameter("Vb", "1", (0.0, 1.0), help="blood volume fraction", start=(0.05,
 DELAY = Parameter(
     "delay",
     "s",
-    (-20.0, 60.0),
+    (-60.0, 60.0),
     help="how much later than the input the tissue sees it",
     start=(0.0, 10.0),
     held=0.0,

@@ -53,10 +53,11 @@ MODELS = (
         "tissue_homogeneity",
         predict,
         parameters=(
-            FP,
+            # Plugs of 2 s to 80 s: a start with too short a one ends in a minimum of its own.
+            replace(FP, start=(0.15, 0.5, 1.5)),
             PS,
             replace(VE, start=(0.2,)),
-            VP,
+            replace(VP, start=(0.05, 0.2)),
             replace(ARTERIAL_DELAY, start=(0.0, 5.0, 10.0)),
         ),
         needs=("plasma",),

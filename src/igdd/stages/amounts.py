@@ -76,6 +76,17 @@ def concrete(model: Model, unit: str) -> Model:
     )
 
 
+def in_unit_of(model: Model, unit: str) -> Model:
+    """The model with the curves' own unit where its parameters are in that, whatever it is."""
+    if not any(units.CURVE in one.unit for one in (*model.parameters, *model.derived)):
+        return model
+    parameters, derived = (
+        tuple(replace(one, unit=units.of_curve(one.unit, unit)) for one in some)
+        for some in (model.parameters, model.derived)
+    )
+    return replace(model, parameters=parameters, derived=derived)
+
+
 def _parameter(one: Parameter, amount: str, space: str) -> Parameter:
     return replace(one, unit=_put(one.unit, amount, space))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ PAUSE = 10.0
 # A sample below this share of the highest is background: it makes no ratio.
 BACKGROUND = 0.01
 DIFFER = 0.10
+# What an automatic recording is called: "autosampler", and "continuous" in drafts of PET-BIDS.
+AUTOMATIC = ("auto", "continuous")
 # Below any concentration in any unit; its inverse is still a number.
 TINY = 1e-100
 
@@ -42,7 +44,10 @@ class Recordings:
 
     automatic   whole blood second by second: an autosampler, or a region of the image
     fraction    parent share of the plasma activity
+    dispersion  time constant in s of the sampler's tubing, where its sidecar tells it and that it
+                is not corrected
     from_image  whether `automatic` is a region of the image, which has no pauses
+    parent      whether the table says that metabolites are out of the plasma already
     """
 
     unit: str
@@ -54,6 +59,8 @@ class Recordings:
     from_image: bool = False
     manual: bool = False
     dispersion_corrected: bool = False
+    dispersion: float | None = None
+    parent: bool = False
     source: str = ""
 
 
@@ -69,21 +76,26 @@ def gather(found: Sequence[Blood | InputTable]) -> Recordings:
     """Recordings of one scan, each quantity from the one file that has it."""
     kinds: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    corrected = False
+    corrected = parent = False
+    stated: float | None = None
     for one in found:
-        is_automatic = "auto" in _label(one)
+        is_automatic = any(word in _label(one) for word in AUTOMATIC)
         for kind, values in _columns(one).items():
             name = "automatic" if is_automatic and kind == "blood" else kind
             if name in kinds:
                 raise InputError(
                     f"{one.source}: {name.replace('automatic', 'autosampler')} is in "
-                    f"{origins[name]} too; expected one recording of it; name only one of them"
+                    f"{origins[name]} too; expected one recording of it; name only one of them, or "
+                    "label the automatic one recording-autosampler"
                 )
             known = np.isfinite(values)
             if known.any():
                 kinds[name] = Samples(one.time[known], values[known])
                 origins[name] = one.source
-        corrected |= is_automatic and bool(getattr(one, "dispersion_corrected", False))
+        if is_automatic and isinstance(one, Blood):
+            corrected |= bool(one.dispersion_corrected)
+            stated = one.dispersion if one.dispersion_corrected is False else None
+        parent |= getattr(one, "parent", False)
     inside = {one.unit if isinstance(one, InputTable) else "Bq/mL" for one in found}
     names = ", ".join(one.source for one in found)
     if len(inside) > 1:
@@ -93,6 +105,8 @@ def gather(found: Sequence[Blood | InputTable]) -> Recordings:
         **kinds,
         manual=any("manual" in _label(one) for one in found),
         dispersion_corrected=corrected,
+        dispersion=stated or None,
+        parent=parent,
         source=names,
     )
 
@@ -170,6 +184,30 @@ def check_ratio(recordings: Recordings) -> tuple[float, int]:
     return float(np.median(manual.values[both] / beside[both])), int(both.sum())
 
 
+def scaled_to_manual(recordings: Recordings, account: Account) -> Recordings:
+    """Automatic blood times the median ratio of the manual samples after the bolus to it."""
+    automatic, manual = recordings.automatic, recordings.blood
+    if automatic is None or manual is None:
+        raise InputError(
+            f"{recordings.source}: blood_scaling needs manual whole-blood samples beside an "
+            "automatic recording; expected both"
+        )
+    high = np.flatnonzero(automatic.values > automatic.values.max() / 2)
+    passed = float(automatic.time[min(high[-1] + 1, automatic.time.size - 1)])
+    late = (manual.time >= passed) & (manual.time <= automatic.time[-1])
+    beside = np.interp(manual.time, *automatic)
+    late &= beside > 0
+    if not late.any():
+        raise InputError(
+            f"blood_scaling needs manual samples from {passed:g} to {automatic.time[-1]:g} s, "
+            "after the bolus; there is none"
+        )
+    scale = float(np.median(manual.values[late] / beside[late]))
+    account.said.append(f"scaled by {scale:.3f}, the median of {int(late.sum())} blood samples")
+    scaled = Samples(automatic.time, automatic.values * scale)
+    return replace(recordings, automatic=scaled)
+
+
 def ratio_samples(recordings: Recordings) -> Samples:
     """Plasma over whole blood where both were measured, background samples left out; may be empty.
 
@@ -196,6 +234,43 @@ def ratio_samples(recordings: Recordings) -> Samples:
     return Samples(time[sound], upper[sound] / lower[sound])
 
 
+def carried_on(
+    blood: Samples | None,
+    recordings: Recordings,
+    ratio: str | float,
+    injection: float,
+    account: Account,
+) -> Samples | None:
+    """Whole blood, carried on as plasma over their ratio where only plasma was measured."""
+    plasma = recordings.plasma
+    if plasma is None or recordings.from_image:
+        return blood
+    later = plasma.time > (-np.inf if blood is None else blood.time[-1])
+    if not later.any():
+        return blood
+    time, values = plasma.time[later], plasma.values[later]
+    if isinstance(ratio, int | float):
+        values = values / ratio
+    else:
+        pairs = ratio_samples(recordings)
+        if not pairs.time.size:
+            return blood
+        values = values / _ratio(recordings, ratio, pairs, injection).function(time - injection)
+    account.said.append(f"whole blood from {time[0]:g} s on = plasma / ratio")
+    if blood is None:
+        return Samples(time, values)
+    return Samples(np.append(blood.time, time), np.append(blood.values, values))
+
+
+def _ratio(
+    recordings: Recordings, ratio: str, pairs: Samples, injection: float
+) -> blood_models.ShareFit:
+    try:
+        return blood_models.plasma_to_blood(ratio, pairs.time - injection, pairs.values)
+    except InputError as error:
+        raise InputError(f"{recordings.source}: plasma to blood: {error}") from error
+
+
 def total_plasma(
     recordings: Recordings, ratio: str | float, injection: float, account: Account
 ) -> Samples | None:
@@ -206,9 +281,10 @@ def total_plasma(
     automatic, plasma = recordings.automatic, recordings.plasma
     if isinstance(ratio, int | float):
         blood = automatic or recordings.blood
-        if automatic is None and plasma is not None:
+        if automatic is None and plasma is not None and blood is not None:
             raise InputError(
-                f"{recordings.source}: plasma was measured; expected no plasma_to_blood = {ratio:g}"
+                f"{recordings.source}: plasma was measured, and whole blood too; expected no "
+                f"plasma_to_blood = {ratio:g}"
             )
         if blood is None:
             return plasma
@@ -223,10 +299,7 @@ def total_plasma(
         if automatic is not None and plasma is not None:
             account.said.append("plasma from manual samples alone: none tells its ratio to blood")
         return plasma
-    try:
-        found = blood_models.plasma_to_blood(ratio, pairs.time - injection, pairs.values)
-    except InputError as error:
-        raise InputError(f"{recordings.source}: plasma to blood: {error}") from error
+    found = _ratio(recordings, ratio, pairs, injection)
     account.said.append(
         f"plasma = whole blood x ratio ({ratio}, {pairs.time.size} samples, "
         f"{pairs.values.min():.3f} to {pairs.values.max():.3f}{_listed(found.parameters)}) while "

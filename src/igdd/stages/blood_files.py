@@ -60,8 +60,10 @@ def _beside(files: Sequence[Path]) -> list[str]:
 
 
 def _read(file: Path, options: InputOptions) -> blood_table.Blood | input_table.InputTable:
-    if blood_table.sniff(file) and options.unit is None and options.time_unit is None:
-        found = blood_table.read(file, options.facts)
+    if blood_table.sniff(file):
+        found = blood_table.read(
+            file, options.facts, unit=options.unit, time_unit=options.time_unit
+        )
         if not (found.plasma is None and found.whole_blood is None and not found.fractions):
             return found
     return input_table.read(

@@ -19,13 +19,15 @@ from igdd.declare import Model
 from igdd.errors import FitError, InputError, StudyError
 from igdd.kernels import judge
 from igdd.kinetics import Fit, InputCurve, Integration, Protocol, Solution, Status
+from igdd.stages import frame_noise
 from igdd.stages import protocol as doors
+from igdd.stages.fit_sets import joined
 from igdd.types import Curves, Frames
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Inputs = Mapping[str, InputCurve] | str | Path
+Inputs = Mapping[str, InputCurve] | str | Path | Sequence[str | Path]
 STEP = float(np.cbrt(np.finfo(float).eps))
 
 # Curves that say what all of them share.
@@ -55,7 +57,7 @@ class Task:
 
 def fit(
     model: str | Model,
-    curves: Curves | str | Path,
+    curves: Curves | str | Path | Sequence[Curves | str | Path],
     inputs: Inputs | None = None,
     *,
     start: str | float | None = None,
@@ -63,7 +65,7 @@ def fit(
     hold: Mapping[str, str | float] | None = None,
     free: Iterable[str] = (),
     shared: Iterable[str] | None = None,
-    sd: np.ndarray | str | None = None,
+    sd: frame_noise.Spread | None = None,
     integration: Integration | None = None,
     unit: str | None = None,
     shown: str | None = None,
@@ -72,7 +74,10 @@ def fit(
 ) -> Fit:
     """A model fitted to the curve of every region, each on its own.
 
-    inputs       role (plasma, blood, portal, reference) -> curve, or a table of blood
+    curves       or several sets, such as one for each bed of a scan, each with frames of its own
+                 that count from the same zero; the frames of the fit are those of all sets, one set
+                 after the other, and a shared parameter is that of a set
+    inputs       role (plasma, blood, portal, reference) -> curve, or a table of blood, or several
     start, end   frames used lie between them ("20 min", or s); the start is t* of a graphical model
     hold         parameter -> text with a unit, or a number in its display unit
     free         parameters that the model holds unless told otherwise, such as delay
@@ -81,8 +86,8 @@ def fit(
                  of blood, whose clock nobody set by the tissue's
     sd           standard deviations (t,) or (n, t), infinite for a frame that is not to be used;
                  "counts": as counting leaves them (`counts_sd`); "relative", "root": in proportion
-                 to each value or its root; "equal": all frames alike; None: what is known of the
-                 curves' noise, else all frames alike
+                 to each value or its root; "equal": all frames alike; "noise": what is known of
+                 the curves' noise; None: that, else all frames alike
     unit         of the curves' table, where it does not say
     shown        concentration in whose units volumes and clearances are given, where it is not that
                  of the curves: mg/L for curves in g/mL
@@ -92,23 +97,34 @@ def fit(
     Standard deviations say how frames compare; the residuals say how large the noise is.
     """
     declared: Model = catalog.find("models", model) if isinstance(model, str) else model
+    if not isinstance(curves, Curves | str | Path):
+        words: dict[str, Any] = options | {
+            "start": start, "end": end, "hold": hold, "free": tuple(free), "shared": shared,
+            "sd": sd, "integration": integration, "unit": unit, "shown": shown, "profile": profile,
+        }  # fmt: skip
+        return joined([fit(declared, one, inputs, **words) for one in curves])
     curves = curves if isinstance(curves, Curves) else _read_curves(Path(curves), unit)
     curves = doors.in_percent(declared, curves)
+    doors.check_corrected(declared, curves.decay)
     window = {"start": doors.seconds(start, "start"), "end": doors.seconds(end, "end")}
     settings = {name: one for name, one in window.items() if _is_option(declared, name)}
-    declared, chosen = doors.arranged(declared, curves.unit, settings | options, shown=shown)
+    declared, chosen = doors.arranged(
+        declared, curves.unit, settings | options, shown=shown or curves.stated or None
+    )
     held = doors.held_values(declared, {} if hold is None else hold, free)
     frames, used, kept = _frames(declared, curves.frames, window, integration)
     protocol = doors.build(
         declared,
         frames,
-        _read_inputs(inputs),
+        inputs_by_role(inputs),
         curves.unit,
         held=held,
         options=chosen,
         integration=integration,
     )
-    spread = doors.deviations(sd, curves)
+    # What compares frames does not say how large the noise of a figure is.
+    known = not isinstance(sd, str) or sd == "noise"
+    spread = frame_noise.deviations(sd, curves) if known or not declared.describes else None
     spread = None if spread is None else spread[..., kept]
     values = np.asarray(curves.values[:, kept], dtype=float)
     task = Task(model=declared, protocol=protocol, values=values, used=used, sd=spread)
@@ -117,7 +133,7 @@ def fit(
         flags = tuple((*own, "dose_time_assumed") for own in curves.flags)
         curves = replace(curves, flags=flags)
     said = {*(hold or {}), *free}
-    common = common_names(declared, shared, said, measured=isinstance(inputs, str | Path))
+    common = common_names(declared, shared, said, measured=is_blood(inputs))
     task, notes = with_common(task, common)
     # Values beyond measure overflow on the way; what comes of them is flagged.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -155,11 +171,20 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
     if not names:
         return task, {}
     kept = {name: value for name, value in task.protocol.held.items() if name not in names}
-    rows = np.argsort(-np.nansum(np.abs(task.values), axis=1), kind="stable")[:MOST_SHARING]
+    # A share of blood that is held wrong moves the delay: while that is sought, it is free.
+    sought = {name: value for name, value in kept.items() if name != "Vb"}
+    sought = sought if "blood" in task.protocol.inputs else kept
     sd = task.sd
+    # A curve that cannot be fitted takes no seat.
+    used = np.isfinite(judge.deviations(task.deviations(), task.values.shape))
+    whole = np.flatnonzero(np.all(np.isfinite(task.values) | ~used, axis=1))
+    if not whole.size:
+        return task, {}
+    large = np.argsort(-np.nansum(np.abs(task.values[whole]), axis=1), kind="stable")
+    rows = whole[large[:MOST_SHARING]]
     few = replace(
         task,
-        protocol=replace(task.protocol, held=kept),
+        protocol=replace(task.protocol, held=sought),
         values=task.values[rows],
         sd=sd if sd is None or sd.ndim == 1 else sd[rows],
     )
@@ -168,12 +193,14 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
     held, notes = dict(kept), {}
     for name in names:
         column = numbers.index(name)
-        variance = found.covariance[:, column, column]
+        variance, said = found.covariance[:, column, column], found.parameters[:, column]
         usable = np.isfinite(variance) & (variance > 0)
-        value = task.protocol.held.get(name, 0.0)
+        known = said[np.isfinite(said)]
+        # Where all curves have it at its bound, and so without a variance, it is there.
+        value = float(np.median(known)) if known.size else task.protocol.held.get(name, 0.0)
         if usable.any():
             weight = 1 / variance[usable]
-            value = float(np.sum(weight * found.parameters[usable, column]) / weight.sum())
+            value = float(np.sum(weight * said[usable]) / weight.sum())
         held[name] = notes[f"{name}_shared"] = value
     return replace(task, protocol=replace(task.protocol, held=held)), notes
 
@@ -184,13 +211,39 @@ def _read_curves(path: Path, unit: str | None) -> Curves:
     return tac_table.read(path, unit=unit)
 
 
-def _read_inputs(inputs: Inputs | None) -> Mapping[str, InputCurve]:
-    if isinstance(inputs, str | Path):
-        from igdd.stages.inputs import read_inputs
+def is_blood(inputs: Inputs | None) -> bool:
+    """Whether the inputs are tables of blood, whose clock nobody set by the tissue's."""
+    return inputs is not None and not isinstance(inputs, Mapping)
 
-        found: Mapping[str, InputCurve] = read_inputs(Path(inputs))
-        return found
-    return {} if inputs is None else inputs
+
+def inputs_by_role(inputs: Inputs | None) -> Mapping[str, InputCurve]:
+    """The inputs, read where their blood tables are named; what is neither is refused."""
+    expected = "such as igdd.read_inputs gives by role, or the path of a blood table, or several"
+    if inputs is None:
+        return {}
+    if isinstance(inputs, Mapping):
+        for role, curve in inputs.items():
+            if not isinstance(curve, InputCurve):
+                found = type(curve).__name__
+                raise InputError(f"input {role!r} is a {found}; expected an InputCurve, {expected}")
+        return inputs
+    from igdd.stages.inputs import read_inputs
+
+    paths = (inputs,) if isinstance(inputs, str | Path) else inputs
+    if not (isinstance(paths, list | tuple) and all(isinstance(one, str | Path) for one in paths)):
+        raise InputError(f"inputs are a {type(inputs).__name__}; expected curves, {expected}")
+    read: Mapping[str, InputCurve] = read_inputs(paths)
+    return read
+
+
+def _shared_at_bound(model: Model, notes: Mapping[str, float]) -> bool:
+    """Whether a parameter that all curves share lies at the end of what it may be."""
+    for one in model.parameters:
+        low, high = np.multiply(one.bounds, doors.si_factor(one.unit))
+        value = notes.get(f"{one.name}_shared")
+        if value is not None and not low < value < high:
+            return True
+    return False
 
 
 def _is_option(model: Model, name: str) -> bool:
@@ -217,6 +270,8 @@ def _frames(
 
 def _check_size(task: Task) -> None:
     """Refuse fewer frames than parameters, which no curve can mend."""
+    if task.model.describes:
+        return
     sd = task.deviations()
     frames = task.used.size if sd is None else int(np.isfinite(sd).sum(axis=-1).max(initial=0))
     free = sum(one.name not in task.protocol.held for one in task.model.parameters)
@@ -279,7 +334,8 @@ def _finished(
     model = task.model
     declared = (*model.parameters, *model.derived)
     values, covariance = _derived(model, solution)
-    free = np.array([one.name not in task.protocol.held for one in model.parameters])
+    fitted = not model.describes
+    free = np.array([fitted and one.name not in task.protocol.held for one in model.parameters])
     predicted = solution.predicted
     if predicted is None:
         predicted = model.predict(solution.parameters, task.protocol)
@@ -287,15 +343,20 @@ def _finished(
     spread = judge.deviations(sd, task.values.shape)
     used = np.isfinite(predicted) & np.isfinite(spread)
     residuals = np.where(used, (task.values - np.where(used, predicted, 0.0)) / spread, 0.0)
-    squares = np.where(used.any(axis=1), np.sum(residuals**2, axis=1), np.nan)
+    squares = np.where(used.any(axis=1) & fitted, np.sum(residuals**2, axis=1), np.nan)
     status = np.where(
         judge.residual_runs(task.values, np.where(used, predicted, np.nan), sd),
         solution.status | Status.RESIDUAL_RUNS,
         solution.status,
     )
+    if _shared_at_bound(model, notes):
+        status = status | Status.AT_BOUND
     if not model.closed:
         # The sum of what is known can be unknown: VT, where k4 nears 0.
-        unsure = np.isfinite(values).any(axis=1) & judge.poorly_identified(values, covariance)
+        signed = np.array([one.bounds[0] < 0 for one in model.parameters])
+        signed = np.append(signed, np.zeros(len(model.derived), dtype=bool))
+        unsure = judge.poorly_identified(values, covariance, signed=signed)
+        unsure &= np.isfinite(values).any(axis=1)
         status = np.where(unsure, status | Status.POORLY_IDENTIFIED, status)
     _forget_bounds(model, free, values, covariance)
     shown = np.full(curves.values.shape, np.nan)
@@ -360,45 +421,6 @@ def _forget_bounds(
     stuck = free & np.isfinite(values[:, :size]) & (np.einsum("njj->nj", covariance)[:, :size] == 0)
     for row, column in zip(*np.nonzero(stuck), strict=True):
         covariance[row, column, :] = covariance[row, :, column] = np.nan
-
-
-def as_json(fit: Fit) -> list[dict[str, Any]]:
-    """One entry for each region, in display units; what is not known is null."""
-    factors = np.array([doors.si_factor(unit) for unit in fit.display])
-    values = fit.values / factors
-    # A derived variance of all but 0 may be below it by rounding.
-    deviations = np.sqrt(np.maximum(np.einsum("njj->nj", fit.covariance), 0.0)) / factors
-    notes = fit.notes or ({},) * len(fit.names)
-    return [
-        {
-            "region": name,
-            "parameters": {
-                parameter: {
-                    "value": _number(values[row, column]),
-                    "sd": _number(deviations[row, column]),
-                    "unit": fit.display[column],
-                    **_limits(fit, row, column, factors[column]),
-                }
-                for column, parameter in enumerate(fit.parameters)
-            },
-            "flags": list(fit.flags[row]),
-            "aicc": _number(fit.aicc[row]),
-            "notes": {key: _number(value) for key, value in notes[row].items()},
-        }
-        for row, name in enumerate(fit.names)
-    ]
-
-
-def _limits(fit: Fit, row: int, column: int, factor: float) -> dict[str, float | None]:
-    """Limits of 95 % in the display unit, where they were asked for; null: there is none."""
-    if fit.limits is None or np.isnan(fit.limits[row, column]).any():
-        return {}
-    low, high = fit.limits[row, column] / factor
-    return {"low": _number(low), "high": _number(high)}
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def compare_models(fits: Sequence[Fit]) -> pd.DataFrame:

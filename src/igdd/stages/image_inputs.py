@@ -13,15 +13,23 @@ from typing import Any
 
 import numpy as np
 
+from igdd import units
 from igdd.errors import InputError
 from igdd.kinetics import InputCurve
-from igdd.stages.blood import Account, Recordings, Samples
+from igdd.stages.blood import Account, Recordings, Samples, scaled_to_manual
 from igdd.stages.blood_files import read_recordings
 from igdd.stages.input_assembly import assemble, to_plasma
-from igdd.stages.input_options import InputOptions
+from igdd.stages.input_options import InputOptions, check_known
 from igdd.types import Curves
 
-UNITS = ("Bq/mL", "mol/mL", "g/mL", "1/s", "HU")
+# Of contrast, a change of relaxation rate, of attenuation or, in ultrasound, of intensity serves.
+UNITS = ("Bq/mL", "mol/mL", "g/mL", "1/s", "HU", "1")
+# Options of `image_derived` that need no blood samples, and those of `dual_input`.
+OF_IMAGE = (
+    "recovery", "background", "manual", "plasma_to_blood", "substance", "haematocrit", "delay",
+    "model", "infusion", "injection",
+)  # fmt: skip
+OF_TWO_REGIONS = ("haematocrit", "recovery", "background")
 
 
 def reference_input(curves: Curves, region: str) -> dict[str, InputCurve]:
@@ -60,63 +68,85 @@ def image_derived(
     given          `InputOptions` by name; `plasma_to_blood` and `substance` where there are
                    no manual samples
     """
+    if manual is None:
+        check_known(given, OF_IMAGE, f"region {region!r} without manual blood samples")
     options = InputOptions.of(given)
-    time, values = _knots(curves, region)
-    account = Account(said=[f"image-derived, region {region}"])
-    if not 0 < recovery <= 2:
-        raise InputError(f"recovery is {recovery:g}; expected a coefficient near 1, above 0")
-    around = _knots(curves, background).values if background is not None else 0.0
-    spilled = f", spill-in from {background}" if background is not None else ""
-    if recovery != 1.0:
-        account.said.append(f"recovery {recovery:g}{spilled}")
-    elif background is not None:
-        raise InputError("with a recovery of 1 nothing spills in; expected a recovery, too")
-    values = (values - (1 - recovery) * around) / recovery
-    recordings = _with_manual(manual, Samples(time, values), curves.unit, options, account)
+    image, said = _recovered(curves, region, recovery, background)
+    account = Account(said=said)
+    recordings = _with_manual(manual, image, curves.unit, options, account)
     if blood_scaling:
-        recordings = _scaled(recordings, account)
+        recordings = scaled_to_manual(recordings, account)
     if curves.decay is not None and curves.decay.corrected_to is None:
         raise InputError("the image is not corrected for decay; expected curves that are")
     if curves.decay is not None and manual is None:
         options = dataclasses.replace(options, decay_corrected=True, half_life=None)
-    account.flags.extend(_begins_late(values))
+    account.flags.extend(_begins_late(image.values))
     return assemble(recordings, options, account)
 
 
 def dual_input(
-    curves: Curves, arterial: str, portal: str, *, haematocrit: float | None = None
+    curves: Curves,
+    arterial: str,
+    portal: str,
+    *,
+    haematocrit: float | None = None,
+    recovery: float = 1.0,
+    background: str | None = None,
+    **others: Any,
 ) -> dict[str, InputCurve]:
     """The roles "plasma" and "portal" of the liver from an artery's and the portal vein's region.
 
     haematocrit  of contrast in whole blood, as vessels show it; None: the curves are of plasma
+    recovery     of the artery, and the `background` that spills into it, as in `image_derived`;
+                 the wider portal vein is taken as it is
+    others       are refused: they say nothing of two regions
     """
+    check_known(others, OF_TWO_REGIONS, f"the regions {arterial!r} and {portal!r}")
+    artery = _recovered(curves, arterial, recovery, background)
+    vein = _recovered(curves, portal)
     found = {}
-    for role, region in (("plasma", arterial), ("portal", portal)):
-        time, values = _knots(curves, region)
+    for role, (samples, said) in (("plasma", artery), ("portal", vein)):
         curve = InputCurve(
-            time=time,
-            values=values,
+            time=samples.time,
+            values=samples.values,
             compartment="plasma" if haematocrit is None else "blood",
             substance="total" if curves.unit == "Bq/mL" else "contrast",
             unit=curves.unit,
-            source=f"image-derived, region {region}",
-            flags=_begins_late(values),
+            source="; ".join(said),
+            flags=_begins_late(samples.values),
         )
         found[role] = curve if haematocrit is None else to_plasma(curve, haematocrit)
     return found
 
 
+def _recovered(
+    curves: Curves, region: str, recovery: float = 1.0, background: str | None = None
+) -> tuple[Samples, list[str]]:
+    """A region's curve corrected for recovery and spill-in, and what is said of it."""
+    if not 0 < recovery <= 2:
+        raise InputError(f"recovery is {recovery:g}; expected a coefficient near 1, above 0")
+    time, values = _knots(curves, region)
+    said = [f"image-derived, region {region}"]
+    if background is not None and recovery == 1.0:
+        raise InputError("with a recovery of 1 nothing spills in; expected a recovery, too")
+    around = _knots(curves, background).values if background is not None else 0.0
+    if recovery != 1.0:
+        spilled = f", spill-in from {background}" if background is not None else ""
+        said.append(f"recovery {recovery:g}{spilled}")
+    return Samples(time, (values - (1 - recovery) * around) / recovery), said
+
+
 def _knots(curves: Curves, region: str) -> Samples:
     if region not in curves.names:
         raise InputError(f"region {region!r} is not there; expected {', '.join(curves.names)}")
-    if curves.unit not in UNITS:
+    if not any(units.converts(curves.unit, one) for one in UNITS):
         raise InputError(f"curves are in {curves.unit!r}; expected one of {', '.join(UNITS)}")
     order = np.argsort(curves.frames.middle, kind="stable")
     middle = curves.frames.middle[order]
     values = curves.values[curves.names.index(region)][order]
     if not np.isfinite(values).all():
         lost = int(order[np.argmin(np.isfinite(values))])
-        raise InputError(f"region {region!r} has no value in frame {lost}; expected a number")
+        raise InputError(f"region {region!r} has no value in frame {lost + 1}; expected a number")
     if not (np.diff(middle) > 0).all():
         raise InputError("two frames have the same middle; expected frames one after another")
     start, end = float(curves.frames.start.min()), float(curves.frames.end.max())
@@ -147,24 +177,3 @@ def _with_manual(
     if found.automatic is not None:
         raise InputError(f"{found.source}: holds an autosampler's blood; expected manual samples")
     return dataclasses.replace(found, automatic=image, from_image=True)
-
-
-def _scaled(recordings: Recordings, account: Account) -> Recordings:
-    """Image blood times the median ratio of the manual samples after the bolus to it."""
-    image, manual = recordings.automatic, recordings.blood
-    if image is None or manual is None:
-        raise InputError("blood_scaling needs manual whole-blood samples; none was given")
-    high = np.flatnonzero(image.values > image.values.max() / 2)
-    passed = float(image.time[min(high[-1] + 1, image.time.size - 1)])
-    late = (manual.time >= passed) & (manual.time <= image.time[-1])
-    beside = np.interp(manual.time, *image)
-    late &= beside > 0
-    if not late.any():
-        raise InputError(
-            f"blood_scaling needs manual samples from {passed:g} to {image.time[-1]:g} s, after "
-            "the bolus; there is none"
-        )
-    scale = float(np.median(manual.values[late] / beside[late]))
-    account.said.append(f"scaled by {scale:.3f}, the median of {int(late.sum())} blood samples")
-    scaled = Samples(image.time, image.values * scale)
-    return dataclasses.replace(recordings, automatic=scaled)

@@ -20,6 +20,8 @@ from igdd.stages.input_options import InputOptions, check_haematocrit
 BEFORE_INJECTION = 0.05
 # Relative difference between the areas of a fitted input and of its samples.
 MISFIT = 0.05
+# Of the plasma's time: a parent fraction that ends so much earlier is carried on unknown.
+UNKNOWN_SHARE = 0.10
 # Substances that do not enter red cells, so that the haematocrit tells plasma from blood.
 IN_PLASMA = ("carrier", "contrast")
 
@@ -30,9 +32,21 @@ def assemble(
     """Inputs by role from what was measured in one scan."""
     recordings = _undispersed(_decayed(recordings, options, account), options, account)
     substance = _substance(recordings, options)
+    if recordings.fraction is None and options.parent_fraction != "interpolate":
+        raise InputError(
+            f"{recordings.source}: hold no parent fraction for parent_fraction = "
+            f"{options.parent_fraction!r}; expected samples of it, or no parent_fraction"
+        )
     samples: dict[str, Samples] = {}
     share = None
-    if (found := blood.whole_blood(recordings, account)) is not None:
+    flags: dict[str, tuple[str, ...]] = {}
+    measured = found = blood.whole_blood(recordings, account)
+    if substance == "total" or recordings.fraction is not None:
+        ratio = options.plasma_to_blood
+        found = blood.carried_on(measured, recordings, ratio, options.injection, account)
+        if found is not measured and isinstance(ratio, str):
+            flags["blood"] = ("blood_from_plasma",)
+    if found is not None:
         samples["blood"] = found
     plasma = blood.total_plasma(recordings, options.plasma_to_blood, options.injection, account)
     if plasma is not None:
@@ -41,6 +55,9 @@ def assemble(
         samples["portal"] = recordings.portal
     if plasma is not None and substance == "parent" and recordings.fraction is not None:
         share = blood.parent_share(recordings, options.parent_fraction, options.injection, account)
+        unknown = plasma.time[-1] - recordings.fraction.time[-1]
+        if unknown > UNKNOWN_SHARE * (plasma.time[-1] - options.injection):
+            flags["plasma"] = ("parent_fraction_extended",)
     uncorrected = substance == "total" and options.substance is None
     if plasma is not None and uncorrected:
         account.said.append("plasma is total: no parent fraction was measured")
@@ -55,14 +72,12 @@ def assemble(
         compartment = _like_the_artery(recordings, options) if role == "portal" else role
         about = (compartment, of, recordings.unit)
         curve = _curve(one, fraction, about, options, account)
+        own = flags.get(role, ())
         if role != "blood" and uncorrected:
-            curve = _flagged(curve, "no_metabolite_correction")
-        curves[role] = curve
+            own = (*own, "no_metabolite_correction")
+        own = tuple(sorted({*curve.flags, *own}))
+        curves[role] = dataclasses.replace(curve, flags=own)
     return _by_haematocrit(curves, options)
-
-
-def _flagged(curve: InputCurve, flag: str) -> InputCurve:
-    return dataclasses.replace(curve, flags=tuple(sorted({*curve.flags, flag})))
 
 
 def _substance(recordings: Recordings, options: InputOptions) -> str:
@@ -74,6 +89,8 @@ def _substance(recordings: Recordings, options: InputOptions) -> str:
         )
     if options.substance is not None:
         return options.substance
+    if recordings.parent:
+        return "parent"
     if recordings.unit != "Bq/mL":
         return "contrast"
     return "total" if recordings.fraction is None else "parent"
@@ -97,7 +114,7 @@ def _decayed(recordings: Recordings, options: InputOptions, account: Account) ->
 
 
 def _undispersed(recordings: Recordings, options: InputOptions, account: Account) -> Recordings:
-    constant = options.dispersion
+    constant = recordings.dispersion if options.dispersion is None else options.dispersion
     if constant is None:
         return recordings
     if recordings.dispersion_corrected:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ class InputOptions:
     injection        start of the administration in s on the recordings' clock
     delay            s by which the tissue sees the blood later than the recording; negative where
                      the sampler lags
-    dispersion       time constant in s of the sampler's tubing, to be undone
+    dispersion       time constant in s of the sampler's tubing, to be undone; None: what the
+                     autosampler's sidecar states, if it says that it is not corrected
     haematocrit      of an agent that stays in plasma: blood = (1 - haematocrit) x plasma
     decay_corrected  whether activities are corrected to the recordings' time zero; None: nobody
                      knows (flagged); False needs the half_life in s
@@ -89,11 +90,18 @@ class InputOptions:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> InputOptions:
         """Options by name; one that is not known is an error that lists those that are."""
-        known = [item.name for item in dataclasses.fields(cls)]
-        for name in given:
-            if name not in known:
-                raise InputError(f"input option {name!r} is unknown; expected {', '.join(known)}")
+        check_known(given, [item.name for item in dataclasses.fields(cls)], "measured blood")
         return cls(**given)
+
+
+def check_known(given: Iterable[str], known: Sequence[str], source: str) -> None:
+    """Refuse an option of the input that would change nothing in one from `source`."""
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"input option {name!r} says nothing of {source}; expected "
+                f"{', '.join(known) or 'none'}"
+            )
 
 
 def _check_choice(name: str, value: object, known: Sequence[object]) -> None:

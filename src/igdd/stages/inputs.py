@@ -15,11 +15,11 @@ from igdd.errors import InputError
 from igdd.kernels import input_models
 from igdd.kernels.population_inputs import POPULATIONS
 from igdd.kinetics import InputCurve
-from igdd.stages.blood import Account
+from igdd.stages.blood import Account, scaled_to_manual
 from igdd.stages.blood_files import read_recordings
 from igdd.stages.image_inputs import dual_input, image_derived, reference_input
 from igdd.stages.input_assembly import assemble, to_blood, to_plasma
-from igdd.stages.input_options import InputOptions
+from igdd.stages.input_options import InputOptions, check_known
 
 __all__ = [
     "InputOptions",
@@ -36,14 +36,20 @@ __all__ = [
 LARGEST_DOSE = 1e-5
 
 
-def read_inputs(paths: Path | str | Sequence[Path | str], **given: Any) -> dict[str, InputCurve]:
+def read_inputs(
+    paths: Path | str | Sequence[Path | str], *, blood_scaling: bool = False, **given: Any
+) -> dict[str, InputCurve]:
     """Inputs by role ("plasma", "blood", "portal") from the blood tables of one scan.
 
-    paths  a table, several (autosampler and manual), or a folder with PET-BIDS `_blood.tsv`
-    given  `InputOptions` by name
+    paths          a table, several (autosampler and manual), or a folder with PET-BIDS `_blood.tsv`
+    blood_scaling  scale an autosampler's blood by the manual samples after the bolus has passed
+    given          `InputOptions` by name
     """
     options, account = InputOptions.of(given), Account()
-    return assemble(read_recordings(paths, options, account), options, account)
+    recordings = read_recordings(paths, options, account)
+    if blood_scaling:
+        recordings = scaled_to_manual(recordings, account)
+    return assemble(recordings, options, account)
 
 
 def population_input(
@@ -53,13 +59,16 @@ def population_input(
     dose: float | None = None,
     haematocrit: float | None = None,
     delay: float = 0.0,
+    **others: Any,
 ) -> dict[str, InputCurve]:
     """Inputs by role of a published population, in mol/mL from its injection to `until` s.
 
     dose         mol per g of body weight (0.1 mmol/kg is 1e-7); None: the publication's own
     haematocrit  makes plasma of a curve published for whole blood
     delay        s from time zero to the injection
+    others       are refused: they say nothing of a published curve
     """
+    check_known(others, ("dose", "haematocrit", "delay"), f"population {name!r}")
     if name not in POPULATIONS:
         raise InputError(f"population {name!r} is unknown; expected {', '.join(POPULATIONS)}")
     found = POPULATIONS[name]

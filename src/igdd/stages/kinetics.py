@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,6 +16,7 @@ from igdd.entries import FitEntry, Select
 from igdd.errors import StudyError
 from igdd.kinetics import Fit, InputCurve
 from igdd.results import FittedCurves, Panel, Value
+from igdd.stages.fit_text import notes_text
 from igdd.stages.panels import map_panel
 from igdd.stages.plan import InputsPlan, SessionPlan
 from igdd.stages.protocol import arranged, held_values, si_factor
@@ -26,11 +27,11 @@ from igdd.uncertainty import NORMAL_95, Estimate
 COMMON = frozenset({"model", "version", *FitEntry.model_fields})
 KNOTS_SHOWN = 200
 # Keys of [[inputs]] that are options of `igdd.stages.inputs`.
-INPUT_OPTIONS = (
+INPUT_OPTIONS = frozenset({
     "unit", "time_unit", "compartment", "substance", "parent_fraction", "plasma_to_blood", "model",
-    "infusion",
-    "haematocrit", "delay", "dispersion", "decay_corrected",
-)  # fmt: skip
+    "infusion", "haematocrit", "delay", "dispersion", "decay_corrected", "recovery", "background",
+    "blood_scaling", "dose",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +56,7 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
     shown, methods = [], []
     for asked in plan.fit:
         model: Model = catalog.find("models", asked["model"])
-        curves = _chosen(every, asked["regions"])
+        curves = _chosen(every, asked["regions"], _serving(model, every, plan))
         words = _words(asked)
         words["shared"] = _common(model, asked, plan)
         found = fit(model, curves, inputs, **words)
@@ -66,7 +67,8 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         values += rows(found, shared, curves, held)
         visit = (session.subject.id, session.name)
         shown.append(to_show(found, curves, visit, inputs, held))
-        methods.append(_sentence(model, found, inputs))
+        methods.append(_sentence(model, inputs))
+    methods += _sources(inputs)
     return Kinetics(values=tuple(values), curves=tuple(shown), methods=tuple(methods))
 
 
@@ -113,6 +115,7 @@ def session_inputs(
 
     shift  what is added to the blood's clock to count from the image's zero; None: not known
     """
+    from igdd.stages.input_options import check_known
     from igdd.stages.inputs import (
         dual_input,
         image_derived,
@@ -129,33 +132,28 @@ def session_inputs(
             "clock counts from; expected inputs.zero = 'scan_start' or 'administration', or a "
             "PET-BIDS scan, which says it (TimeZero)"
         )
-    options = {name: getattr(entry, name) for name in INPUT_OPTIONS}
+    # What is said, and no more: a source refuses what it cannot use.
+    options = {name: getattr(entry, name) for name in INPUT_OPTIONS & entry.model_fields_set}
+    clock: dict[str, Any] = {}
     if entry.decay_corrected is False and curves.decay is not None:
-        options["half_life"] = curves.decay.half_life
+        clock["half_life"] = curves.decay.half_life
     if curves.frames.zero.kind == "administration":
-        options["injection"] = -(shift or 0.0)
+        clock["injection"] = -(shift or 0.0)
+    if plan.blood and entry.region is not None:
+        options["manual"] = plan.blood
     found: dict[str, InputCurve] = {}
     if entry.portal is not None and entry.region is not None:
-        found |= dual_input(curves, entry.region, entry.portal, haematocrit=entry.haematocrit)
+        found |= dual_input(curves, entry.region, entry.portal, **options)
     elif entry.region is not None:
-        found |= _later(
-            image_derived(
-                _earlier(curves, shift), entry.region, recovery=entry.recovery,
-                background=entry.background, manual=plan.blood or None,
-                blood_scaling=entry.blood_scaling, **options,
-            ),
-            shift,
-        )  # fmt: skip
+        seen = _earlier(curves, shift)
+        found |= _later(image_derived(seen, entry.region, **options, **clock), shift)
     elif plan.blood:
-        found |= _later(read_inputs(plan.blood, **options), shift)
+        found |= _later(read_inputs(plan.blood, **options, **clock), shift)
     elif entry.population is not None:
-        found |= population_input(
-            entry.population,
-            float(curves.frames.end.max()),
-            dose=entry.dose,
-            haematocrit=entry.haematocrit,
-            delay=entry.delay,
-        )
+        until = float(curves.frames.end.max())
+        found |= population_input(entry.population, until, **options)
+    else:
+        check_known(options, (), "a reference region")
     if entry.reference is not None:
         found |= reference_input(curves, entry.reference)
     return found
@@ -188,23 +186,46 @@ def blood_shift(plan: SessionPlan, frames: Frames) -> float | None:
         if said == "administration" and not administration:
             return None
         return float(frames.start[0]) if said == "scan_start" and administration else 0.0
+    images = [plan.scan.path]
     if plan.scan.path.is_dir():
+        images = sorted(plan.scan.path.glob("*_pet.nii*"))
+    if len(images) != 1:
         return None
-    sidecar, _ = read_sidecar(plan.scan.path)
+    sidecar, _ = read_sidecar(images[0])
     starts = sidecar.get("FrameTimesStart")
     if not isinstance(starts, list) or not starts or not isinstance(starts[0], int | float):
         return None
     return float(frames.start[0]) - float(starts[0])
 
 
-def _chosen(curves: Curves, regions: Mapping[str, Any] | Select | None) -> Curves:
-    """The curves of the regions asked for; without a choice all but the remainder."""
+def _serving(model: Model, curves: Curves, plan: SessionPlan) -> frozenset[str]:
+    """Regions that are no tissue to a model: those that serve as its input, and blood.
+
+    A model without an input, such as one of clearance, may well be of blood.
+    """
+    if not model.needs:
+        return frozenset()
+    found = {name for name, kind in zip(curves.names, curves.kinds, strict=True) if kind == "blood"}
+    if plan.inputs is not None:
+        entry = plan.inputs.entry
+        reference = entry.reference if "reference" in model.needs else None
+        found |= {name for name in (entry.region, entry.portal, reference) if name is not None}
+    return frozenset(found)
+
+
+def _chosen(
+    curves: Curves,
+    regions: Mapping[str, Any] | Select | None,
+    serving: Collection[str] = (),
+) -> Curves:
+    """The curves of the regions asked for; without a choice all but the remainder and `serving`."""
     select = regions if isinstance(regions, Select) else Select(**(regions or {}))
     rows = [
         row
         for row, (name, kind) in enumerate(zip(curves.names, curves.kinds, strict=True))
         if (select.kind in (None, kind))
         and (select.kind is not None or kind != "remainder")
+        and (regions is not None or name not in serving)
         and (select.name is None or any(fnmatchcase(name, one) for one in select.name))
     ]
     if not rows:
@@ -217,7 +238,7 @@ def _chosen(curves: Curves, regions: Mapping[str, Any] | Select | None) -> Curve
 
 def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `igdd.fit` or `igdd.map` from a table of the study."""
-    common = {key: asked[key] for key in ("start", "end", "hold", "free", "integration")}
+    common = {key: asked[key] for key in ("start", "end", "hold", "free", "integration", "sd")}
     return common | {key: value for key, value in asked.items() if key not in COMMON}
 
 
@@ -263,12 +284,13 @@ def rows(
     """
     from scipy.special import stdtrit
 
+    display = dict(zip(found.parameters, found.display, strict=True))
     for row, region in enumerate(found.names):
         used = np.isfinite(found.predicted[row])
         frames = np.flatnonzero(used) if used.any() else np.arange(used.size)
         time = float(curves.frames.start[frames[0]] + curves.frames.end[frames[-1]]) / 2
         reach = float(stdtrit(found.freedom[row], 0.975)) if found.freedom[row] > 0 else np.nan
-        note = ", ".join(f"{name} {value:g}" for name, value in found.notes[row].items())
+        note = notes_text(found.notes[row], display)
         for column, (name, unit) in enumerate(zip(found.parameters, found.display, strict=True)):
             if name in held:
                 continue
@@ -326,9 +348,15 @@ def to_show(
     )
 
 
-def _sentence(model: Model, found: Fit, inputs: Mapping[str, InputCurve]) -> str:
-    seen: Sequence[str] = [
-        f"{role} input: {inputs[role].source}" for role in model.needs if role in inputs
-    ]
-    words = f"Model {found.model} was fitted to the region curves"
-    return f"{words} ({'; '.join(seen)})." if seen else f"{words}."
+def _sentence(model: Model, inputs: Mapping[str, InputCurve]) -> str:
+    seen = [role for role in model.needs if role in inputs]
+    words = f"Model {model.name} was fitted to the region curves"
+    return f"{words} ({' and '.join(seen)} input)." if seen else f"{words}."
+
+
+def _sources(inputs: Mapping[str, InputCurve]) -> list[str]:
+    """What the inputs were made from; what several share is said once."""
+    roles: dict[str, list[str]] = {}
+    for role, curve in inputs.items():
+        roles.setdefault(curve.source, []).append(role)
+    return [f"{' and '.join(of).capitalize()} input: {source}." for source, of in roles.items()]

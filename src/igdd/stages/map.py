@@ -22,8 +22,12 @@ from igdd import catalog
 from igdd.declare import Model
 from igdd.errors import InputError
 from igdd.io import bounded, streamed
-from igdd.kinetics import InputCurve, Integration, Status
+from igdd.kinetics import Integration, Status
 from igdd.stages import map_files, map_job
+from igdd.stages import protocol as doors
+from igdd.stages.fit import Inputs, common_names, inputs_by_role, is_blood
+from igdd.stages.fit_text import notes_json
+from igdd.stages.frame_noise import Spread
 from igdd.types import Frames, Image
 
 Progress = Callable[[int, int], None]
@@ -60,7 +64,7 @@ class MapResult:
 def map_image(
     model: str | Model,
     image: Path | str | Image,
-    inputs: Mapping[str, InputCurve],
+    inputs: Inputs,
     *,
     out: Path | str,
     mask: Path | str | np.ndarray | None = None,
@@ -68,11 +72,12 @@ def map_image(
     end: str | float | None = None,
     hold: Mapping[str, str | float] | None = None,
     free: Iterable[str] = (),
-    shared: Iterable[str] = (),
-    sd: np.ndarray | None = None,
+    shared: Iterable[str] | None = None,
+    sd: Spread | None = None,
     integration: Integration | None = None,
     frames: Frames | None = None,
     unit: str | None = None,
+    nuclide: str | None = None,
     chunk: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -81,33 +86,40 @@ def map_image(
     """Maps of a model's parameters, their standard errors and flags, written into a folder.
 
     image       4-D NIfTI with its PET-BIDS sidecar, or an Image
-    inputs      role (plasma, blood, reference) -> curve, on the clock of the frames
+    inputs      role (plasma, blood, reference) -> curve, on the clock of the frames, or a table of
+                blood, or several
     mask        label or weight image on the same grid: voxels at least half in it; None: all
     start, end  frames used lie between them; the start is t* of a graphical model, which without
                 one is chosen by rule in the mean curve of the image, once for all voxels
     hold, free  as in `igdd.stages.fit.fit`
-    shared      parameters with one value for all voxels: that of the image's mean curve
-    sd          standard deviations (t,) of the frames, up to one factor; None: all alike
-    frames      of an image without a sidecar, or in its stead; `unit` likewise
+    shared      parameters with one value for all voxels: that of the image's mean curve; None: the
+                delay of a tissue model where the inputs are a table of blood
+    sd          standard deviations (t,) of the frames, up to one factor; "counts": as counting
+                leaves them in the image's mean curve; "equal" or None: all alike
+    frames      of an image without a sidecar, or in its stead; `unit` likewise; `nuclide` of values
+                that are corrected for decay to time zero
     chunk       voxels that are solved together; `workers` threads; `progress(done, total)`
     """
     declared: Model = catalog.find("models", model) if isinstance(model, str) else model
-    folder = Path(out)
-    seen = map_files.describe(image, frames, unit)
+    folder, free = Path(out), tuple(free)
+    seen = map_files.describe(image, frames, unit, nuclide)
+    doors.check_corrected(declared, seen.decay)
     settings = map_job.Settings(
         start=start,
         end=end,
         hold=hold,
         free=free,
-        shared=tuple(shared),
+        shared=common_names(declared, shared, {*(hold or {}), *free}, measured=is_blood(inputs)),
         sd=sd,
         integration=integration,
         options=options,
     )
-    setup = map_job.ready(declared, seen.frames, seen.unit, inputs, settings)
+    setup = map_job.ready(declared, seen.frames, seen.unit, inputs_by_role(inputs), settings)
     bounded.writable(folder)
     with _opened(image, folder) as pieces, map_files.opened_mask(mask, pieces.grid, folder) as seat:
         pace = _Pace(pieces, chunk, workers, progress)
+        if isinstance(sd, str) and sd == "counts":
+            setup = map_job.by_counts(setup, seen.decay, pieces, seat)
         job, notes = map_job.with_shared(setup, settings.shared, pieces, seat)
         return _run(job, seen, folder, notes, pace)
 
@@ -179,7 +191,8 @@ def _run(
             job.setup.shown,
             {
                 **map_files.protocol_facts(job.setup.protocol, seen),
-                "Notes": notes,
+                "FrameDeviations": _numbers(job.setup.sd),
+                "Notes": notes_json(notes, {one.name: one.unit for one in job.setup.shown}),
                 "Voxels": {"InMask": voxels, "Fitted": fitted, "Flagged": flagged},
                 "InputFlags": shared,
                 "Sources": hashed.result(),
@@ -191,6 +204,11 @@ def _run(
         flags=flags, account=account, voxels=voxels, fitted=fitted, counts=flagged, notes=notes,
         input_flags=tuple(shared),
     )  # fmt: skip
+
+
+def _numbers(sd: np.ndarray | None) -> list[float | None] | None:
+    """Deviations for JSON: null where a frame is not used; None where all count alike."""
+    return None if sd is None else [float(one) if np.isfinite(one) else None for one in sd]
 
 
 def _in_order(job: map_job.Job, pool: ThreadPoolExecutor, pace: _Pace) -> Iterator[map_job.Answer]:

@@ -16,7 +16,7 @@ from igdd.errors import InputError
 from igdd.flags import FLAGS
 from igdd.io import bids, nifti_header, sidecar, streamed
 from igdd.kinetics import Protocol, Status
-from igdd.types import Frames, Grid, Image, Zero
+from igdd.types import Decay, Frames, Grid, Image, Zero
 
 REMEDY = "complete the JSON beside the image, or give frames and unit"
 
@@ -29,10 +29,13 @@ class Seen:
     unit: str
     source: str
     files: tuple[Path, ...] = ()
+    decay: Decay | None = None
 
 
-def describe(image: Path | str | Image, frames: Frames | None, unit: str | None) -> Seen:
-    """Frames and unit of an image, as given, else from the image or its PET-BIDS sidecar.
+def describe(
+    image: Path | str | Image, frames: Frames | None, unit: str | None, nuclide: str | None = None
+) -> Seen:
+    """Frames, unit and nuclide of an image, as given, else from the image or its PET-BIDS sidecar.
 
     Times of a sidecar count from its TimeZero, as those of PET-BIDS blood do.
     """
@@ -41,6 +44,7 @@ def describe(image: Path | str | Image, frames: Frames | None, unit: str | None)
             frames=image.frames if frames is None else frames,
             unit=image.unit if unit is None else unit,
             source=image.source,
+            decay=image.decay,
         )
         count = image.values.shape[3]
     else:
@@ -52,6 +56,7 @@ def describe(image: Path | str | Image, frames: Frames | None, unit: str | None)
             unit=_unit(facts, path) if unit is None else unit,
             source=str(path),
             files=(path, *files),
+            decay=sidecar.decay_of(facts, path, nuclide),
         )
     if seen.frames.start.size != count:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,8 @@ from igdd.io.streamed import Pieces
 from igdd.kinetics import InputCurve, Integration, Protocol, Solution, Solver, Status
 from igdd.stages import protocol as doors
 from igdd.stages.fit import Task, with_common
-from igdd.types import Frames
+from igdd.stages.frame_noise import Spread, of_counts
+from igdd.types import Decay, Frames
 
 # A voxel counts where at least this share of it lies in the mask.
 INSIDE = 0.5
@@ -39,9 +40,7 @@ class Setup:
     @property
     def solver(self) -> Solver:
         """The model's solver, made ready for all voxels at once."""
-        if not self.model.voxelwise or self.model.prepare is None:
-            raise InputError(f"model {self.model.name!r} makes no maps; expected a voxelwise one")
-        solver: Solver = self.model.prepare(self.protocol)
+        solver: Solver = _voxelwise(self.model)(self.protocol)
         return solver
 
     @property
@@ -49,6 +48,13 @@ class Setup:
         """Parameters that get a map: those that are not held, and the derived ones."""
         free = (one for one in self.model.parameters if one.name not in self.protocol.held)
         return (*free, *self.model.derived)
+
+
+def _voxelwise(model: Model) -> Callable[[Protocol], Solver]:
+    """What makes a model's solver ready for voxels; a model that has none is refused."""
+    if not model.voxelwise or model.prepare is None:
+        raise InputError(f"model {model.name!r} makes no maps; expected a voxelwise one")
+    return model.prepare
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,7 +76,7 @@ class Settings:
     hold: Mapping[str, str | float] | None = None
     free: Iterable[str] = ()
     shared: tuple[str, ...] = ()
-    sd: np.ndarray | None = None
+    sd: Spread | None = None
     integration: Integration | None = None
     options: Mapping[str, Any]
 
@@ -83,6 +89,7 @@ def ready(
     settings: Settings,
 ) -> Setup:
     """Setup of a model over the frames that are used, in the image's unit."""
+    _voxelwise(model)
     window = {
         "start": doors.seconds(settings.start, "start"),
         "end": doors.seconds(settings.end, "end"),
@@ -119,13 +126,27 @@ def has_option(model: Model, name: str) -> bool:
     return any(option.name == name for option in model.options)
 
 
-def _deviations(sd: np.ndarray | None, wanted: np.ndarray, kept: np.ndarray) -> np.ndarray | None:
-    if sd is None:
+def _deviations(sd: Spread | None, wanted: np.ndarray, kept: np.ndarray) -> np.ndarray | None:
+    if isinstance(sd, str) and sd not in ("counts", "equal"):
+        raise InputError(
+            f"sd is {sd!r}; expected 'counts', 'equal' or numbers: what all voxels of a map share"
+        )
+    if sd is None or isinstance(sd, str):
         return None if wanted[kept].all() else np.where(wanted, 1.0, np.inf)[kept]
     sd = np.asarray(sd, dtype=float)
     if sd.shape != wanted.shape:
         raise InputError(f"sd has shape {sd.shape}; expected one for each of {wanted.size} frames")
+    if not (sd > 0).all():
+        raise InputError(f"sd holds {np.min(sd):g}; expected numbers above 0")
     return np.asarray(np.where(wanted, sd, np.inf)[kept])
+
+
+def by_counts(setup: Setup, decay: Decay | None, pieces: Pieces, mask: Pieces | None) -> Setup:
+    """The setup with frames as uncertain as counting leaves them in the image's mean curve."""
+    mean = _mean_curve(Job(setup=setup, solver=_unsolved, pieces=pieces, mask=mask))
+    sd = of_counts(mean, setup.protocol.frames, decay)
+    used = True if setup.sd is None else np.isfinite(setup.sd)
+    return replace(setup, sd=np.where(used, sd, np.inf))
 
 
 def with_shared(

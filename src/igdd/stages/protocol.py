@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from igdd import units
-from igdd.decay import correction
 from igdd.declare import REQUIRED, Model, Option, Parameter
 from igdd.errors import InputError, StudyError, UnitsError
 from igdd.kinetics import InputCurve, Integration, Protocol
 from igdd.stages import amounts
-from igdd.types import Curves, Frames
+from igdd.types import Curves, Decay, Frames
 
 # The fluid that may fill a role.
 FLUIDS = {"plasma": "plasma", "blood": "blood", "portal": "plasma", "reference": "tissue"}
@@ -26,12 +25,6 @@ FLUIDS = {"plasma": "plasma", "blood": "blood", "portal": "plasma", "reference":
 FAR = 20.0
 # Clocks of frames are kept to the millisecond, and some tables round to 0.1 s.
 ROUNDED = 0.1
-# Counts below this share of a curve's largest weigh as if they were this share: a frame without
-# counts is uncertain, not certain.
-LEAST_COUNTS = 0.01
-# Standard deviations in proportion to a power of each value: weights of 1 / y and 1 / y^2.
-POWERS = {"relative": 1.0, "root": 0.5}
-WEIGHTINGS = ("counts", "equal", *POWERS)
 
 
 def si_factor(unit: str) -> float:
@@ -81,10 +74,19 @@ def check_frames(frames: Frames) -> None:
             f"frame {late + 1} starts at {frames.start[late]:g} s, not after frame {late} at "
             f"{frames.start[late - 1]:g} s; expected frames in order"
         )
-    if frames.zero.kind == "scan_start" and frames.start[0] < -ROUNDED:
+    if frames.zero.kind == "scan_start" and frames.start[0] < -ROUNDED and not frames.sampled:
         raise InputError(
             f"frame 1 starts at {frames.start[0]:g} s, before the scan's start; expected times "
             "from 0 on, or time zero declared as the administration"
+        )
+
+
+def check_corrected(model: Model, decay: Decay | None) -> None:
+    """Refuse values that still decay where a model asks how tissue answers its input."""
+    if model.needs and decay is not None and decay.corrected_to is None:
+        raise InputError(
+            f"model {model.name}: the values are not corrected for decay (ImageDecayCorrected is "
+            "false); expected values that are, as those of the input"
         )
 
 
@@ -155,7 +157,14 @@ def arranged(
         )
     options = option_values(known, given)
     model = model if model.variant is None else model.variant(model, options)
-    return amounts.concrete(model, unit if shown is None else shown), options
+    shown = unit if shown is None else shown
+    named = amounts.in_unit_of(amounts.concrete(model, shown), shown)
+    if named is not model and model.describes and si_factor(unit) != 1:
+        raise UnitsError(
+            f"model {model.name}: the curves are in {unit}; expected them in the units inside "
+            "(mol/mL, Bq/mL, 1/s), as tables and images of them are read; a table says its own"
+        )
+    return named, options
 
 
 def option_values(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,19 +208,31 @@ def build(
 ) -> Protocol:
     """Protocol of a model over the frames that are used, its inputs in the tissue's `unit`."""
     check_frames(frames)
+    integration = _integration(frames, integration)
+    until = float(frames.end[-1] if integration == "exact" else frames.middle[-1])
     needed = {
         role: _bloodless(frames, unit)
         if role == "blood" and role not in inputs and held.get("Vb") == 0
-        else _fitting(_known(model, role, inputs), role, frames, unit)
+        else _fitting(_known(model, role, inputs), role, (frames, until), unit)
         for role in _roles(model, held)
     }
     return Protocol(
         frames=frames,
         inputs=needed,
-        integration="exact" if integration is None else integration,
+        integration=integration,
         held=held,
         options=options,
     )
+
+
+def _integration(frames: Frames, wished: Integration | None) -> Integration:
+    """How frames are integrated: as wished, else as the values were taken."""
+    if frames.sampled and wished == "exact":
+        raise InputError(
+            "integration 'exact' is over frames; the values are of instants, which have no "
+            "duration; expected instant, or trapezium"
+        )
+    return wished or ("instant" if frames.sampled else "exact")
 
 
 def _roles(model: Model, held: Mapping[str, float]) -> tuple[str, ...]:
@@ -237,14 +258,31 @@ def _known(model: Model, role: str, inputs: Mapping[str, InputCurve]) -> InputCu
     if role not in inputs:
         raise InputError(
             f"model {model.name} needs the input {role!r}; there is "
-            f"{', '.join(inputs) or 'none'}; give it, or choose a model without"
+            f"{', '.join(inputs) or 'none'}; {_remedy(role, inputs)}, or choose a model without"
         )
     return inputs[role]
 
 
-def _fitting(curve: InputCurve, role: str, frames: Frames, unit: str) -> InputCurve:
-    """The input in the tissue's unit, once its fluid and its times are found to fit."""
-    where = curve.source or f"the input {role!r}"
+def _remedy(role: str, inputs: Mapping[str, InputCurve]) -> str:
+    """How a role that is missing can be had from what there is."""
+    from igdd.stages.input_assembly import IN_PLASMA
+
+    other = {"plasma": "blood", "blood": "plasma"}.get(role, "")
+    without = ", hold Vb at 0" if role == "blood" else ""
+    if other not in inputs:
+        return f"give it{without}"
+    if inputs[other].substance in IN_PLASMA:
+        return f"give the haematocrit (such as 0.42), which makes {role} of {other}{without}"
+    return f"give plasma_to_blood, their ratio (such as 1.1), or {role} samples{without}"
+
+
+def _fitting(curve: InputCurve, role: str, seen: tuple[Frames, float], unit: str) -> InputCurve:
+    """The input in the tissue's unit, once its fluid and its times are found to fit.
+
+    seen  frames, and until when in s the tissue is seen in them
+    """
+    frames, until = seen
+    where = curve.source.partition(";")[0] or f"the input {role!r}"
     if curve.compartment != FLUIDS[role]:
         raise InputError(
             f"{where}: is of {curve.compartment}, but the role {role!r} needs {FLUIDS[role]}; "
@@ -274,54 +312,13 @@ def _fitting(curve: InputCurve, role: str, frames: Frames, unit: str) -> InputCu
             f"{where}: begins at {curve.time[0]:g} s, after the last frame's start at "
             f"{begun:g} s; expected an input from the administration on"
         )
+    if role != "blood" and not curve.values[curve.time < end].any():
+        raise InputError(
+            f"{where}: is zero until the last frame ends at {end:g} s; expected a concentration "
+            "that the tissue can have seen, on the frames' clock"
+        )
     flags = curve.flags
     # A reference tissue has no knot after its last frame's middle: that is no want of data.
-    if last < end - ROUNDED and role != "reference":
+    if last < until - ROUNDED and role != "reference":
         flags = tuple(dict.fromkeys((*flags, "input_extended")))
     return replace(curve, values=curve.values * factor, unit=unit, flags=flags)
-
-
-def counts_sd(curves: Curves) -> np.ndarray:
-    """Standard deviations (t,) as counting leaves them, up to one factor for each region.
-
-    A frame of length L whose curve C was multiplied by the decay factor f holds counts in
-    proportion to C L / f, so that sd is in proportion to sqrt(C f / L). C is the mean of all
-    regions, which has less noise than each, and at least a hundredth of its largest.
-    """
-    decay = curves.decay
-    if decay is None:
-        raise InputError(
-            "sd 'counts' asks how far the curves were corrected for decay, which nothing says; "
-            "give the nuclide of the curves, or sd 'equal'"
-        )
-    frames = curves.frames
-    factor = correction(
-        decay.half_life, frames.start, frames.duration, found=None, wanted=decay.corrected_to
-    )
-    known = np.isfinite(curves.values).all(axis=1)
-    if not known.any():
-        raise InputError("sd 'counts': every curve lacks a value; expected one that is whole")
-    mean = curves.values[known].mean(axis=0)
-    if not mean.max() > 0:
-        raise InputError("sd 'counts': no curve is above zero; expected counts")
-    mean = np.maximum(mean, LEAST_COUNTS * mean.max())
-    return np.asarray(np.sqrt(mean * factor / frames.duration))
-
-
-def deviations(sd: np.ndarray | str | None, curves: Curves) -> np.ndarray | None:
-    """Standard deviations (t,) or (n, t) by what the caller says, or None: all frames alike."""
-    shape = curves.values.shape
-    if sd is None:
-        variance = np.einsum("tnn->nt", curves.covariance)
-        return np.sqrt(variance) if (variance > 0).all() else None
-    if isinstance(sd, str):
-        if sd not in WEIGHTINGS:
-            named = ", ".join(map(repr, WEIGHTINGS))
-            raise InputError(f"sd is {sd!r}; expected {named} or numbers")
-        if sd in POWERS:
-            return np.where(curves.values > 0, np.abs(curves.values) ** POWERS[sd], np.inf)
-        return counts_sd(curves) if sd == "counts" else None
-    sd = np.asarray(sd, dtype=float)
-    if sd.shape not in (shape, shape[1:]):
-        raise InputError(f"sd has shape {sd.shape}; expected {shape} or {shape[1:]}")
-    return sd

@@ -22,6 +22,8 @@ from igdd.stages.nca_profiles import Profile, profiles
 from igdd.types import Curves, Frames, Zero
 
 RELEASED = ("released", "fraction", "percent")
+# Columns of which a table with one sample in each row has one or more.
+SAMPLED = ("subject", "id", "concentration", "conc", *RELEASED)
 # Quantity of curves by their unit inside.
 QUANTITIES = {
     "g/mL": "mass_concentration",
@@ -35,12 +37,12 @@ MOST = 100
 
 
 def is_samples(path: Path) -> bool:
-    """Whether a table holds samples at instants, not frames: a time and no start or end.
+    """Whether a table holds one sample in each row and says whose: a time, no start or end.
 
     A file that cannot be read holds none; its reader says why.
     """
-    cells = [columns.name_and_unit(cell, {"time", *RELEASED})[0] for cell in _header(path)]
-    return "time" in cells and not {*STARTS, *ENDS} & {*cells}
+    cells = {columns.name_and_unit(cell, {"time", *SAMPLED})[0] for cell in _header(path)}
+    return "time" in cells and bool({*SAMPLED} & cells) and not {*STARTS, *ENDS} & cells
 
 
 def is_frames(path: Path) -> bool:
@@ -191,6 +193,7 @@ def _curves(
             start=times - length / 2,
             duration=np.full(times.size, length),
             zero=Zero(kind="administration"),
+            sampled=True,
         ),
         quantity="released" if unit == RELEASE else QUANTITIES.get(unit, "relative"),
         unit=unit,

@@ -1,11 +1,11 @@
-"""A fit of a table without a study: frames as `tacs` writes them, or samples at instants.
+"""A fit of a table without a study: curves as `tacs` writes them, or one sample in each row.
 
 Samples are fitted as instants, profiles of the same times together; each keeps its own units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,35 +15,47 @@ import numpy as np
 from igdd import catalog, units
 from igdd.errors import InputError
 from igdd.kinetics import Fit
+from igdd.stages import frame_noise
 from igdd.stages import protocol as doors
 from igdd.stages.fit import fit
 from igdd.stages.sample_curves import check_kind, is_frames, is_samples, read_samples
-from igdd.stages.single_fit import Seen, TableFit, fit_table, inputs_of
+from igdd.stages.single_fit import Seen, TableFit, fit_tables, inputs_of
 from igdd.types import Curves
 
 
 def fit_file(
     model: str,
-    path: Path,
+    paths: Path | Sequence[Path],
     seen: Seen,
     *,
     time_unit: str | None = None,
     unit: str | None = None,
+    nuclide: str | None = None,
     **words: Any,
 ) -> tuple[TableFit, ...]:
-    """A model fitted to every curve of a table, of frames or of samples at instants.
+    """A model fitted to every curve of a table, of frames or of samples at instants, or of several
+    tables of frames.
 
     Samples (columns subject, time, concentration or released) are fitted as instants; those of
     other times are fits of their own.
     """
+    several = [paths] if isinstance(paths, Path) else list(paths)
+    for path in several if len(several) > 1 else ():
+        if is_samples(path):
+            raise InputError(f"{path}: holds samples; expected several tables of frames, or one")
+    path = several[0]
     if is_samples(path):
+        if isinstance(words.get("sd"), np.ndarray):
+            raise InputError(f"{path}: --sd names a table; expected a word, or a column sd in it")
         return _fit_samples(model, path, seen, (time_unit, unit), words)
     if time_unit is not None and is_frames(path):
         raise InputError(
             f"{path}: --time-unit is for tables of samples; these are frames, whose header or JSON "
             "states the unit of their times"
         )
-    return (fit_table(model, path, seen, unit=unit, **words),)
+    return fit_tables(
+        model, several, seen, unit=unit, time_unit=time_unit, nuclide=nuclide, **words
+    )
 
 
 def _fit_samples(
@@ -55,7 +67,7 @@ def _fit_samples(
 ) -> tuple[TableFit, ...]:
     """Fits of a table of samples, the curves of each set of times together."""
     declared = catalog.find("models", model)
-    dosed = any(option.unit == "{amount}" for option in declared.options)
+    dosed = declared.describes or any(option.unit == "{amount}" for option in declared.options)
     sets, unit = read_samples(path, *stated, converted=dosed or bool(declared.needs))
     check_kind(unit, declared.family)
     if len(sets) > 1 and (seen.reference or seen.artery):
@@ -63,15 +75,10 @@ def _fit_samples(
             f"{path}: --reference and --artery need curves of the same times; these were sampled "
             "at different ones"
         )
-    if words.get("integration") not in (None, "instant"):
-        raise InputError(
-            f"{path}: integration {words['integration']!r}; expected instant, for samples have no "
-            "duration"
-        )
-    said = {**words, "integration": "instant", "shown": unit if dosed else None}
+    said = {**words, "shown": unit if dosed else None}
     made = []
     for curves in sets:
-        found = inputs_of(seen, curves, float(curves.frames.middle.max()))
+        found = inputs_of(seen, [curves], float(curves.frames.middle.max()))
         rows = [
             row for row, name in enumerate(curves.names)
             if name not in (seen.reference, seen.artery, seen.portal)
@@ -87,7 +94,7 @@ def _fit_samples(
 
 def _without_weight(curves: Curves, sd: str | None) -> Curves:
     """The curves with a flag where a value has no standard deviation in proportion to it."""
-    if sd not in doors.POWERS:
+    if sd not in frame_noise.POWERS:
         return curves
     left_out: np.ndarray = np.any(curves.values <= 0, axis=1)
     flags = tuple(
@@ -102,7 +109,7 @@ def _scale_of_criterion(made: Fit, curves: Curves, unit: str, sd: str | None) ->
     which the sum of squares has a unit. With known or relative standard deviations it has none."""
     samples = np.isfinite(made.predicted).sum(axis=1)
     known = sd is None and np.isfinite(curves.covariance).any()
-    power = 0.0 if known else 2 - 2 * doors.POWERS.get(sd or "", 0.0)
+    power = 0.0 if known else 2 - 2 * frame_noise.POWERS.get(sd or "", 0.0)
     return np.asarray(power * samples * np.log(units.factor(curves.unit, unit)))
 
 

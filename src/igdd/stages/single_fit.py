@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from igdd import catalog, units
-from igdd.errors import InputError
+from igdd.errors import InputError, StudyError
 from igdd.io.sidecar import read_sidecar
 from igdd.kinetics import Fit, InputCurve
 from igdd.results import COLUMNS, FINDINGS, Results
@@ -19,6 +19,13 @@ from igdd.types import Curves
 
 if TYPE_CHECKING:
     from igdd.stages.map import MapResult
+
+
+# Words of any fit or map that the command line has a flag for, and so are no --option.
+FLAGS = (
+    "start", "end", "hold", "free", "integration", "sd", "profile", "unit", "time_unit", "mask",
+    "nuclide", "out",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,29 +57,40 @@ class Seen:
             raise InputError(f"{' and '.join(said)} both name the input; expected one of them")
         if self.portal is not None and self.artery is None:
             raise InputError("--portal needs --artery, the other supply of the liver")
+        if self.options and not said:
+            raise InputError(
+                f"--input-option {next(iter(self.options))} is of an input that is not named; "
+                f"expected {', '.join(sources)}"
+            )
 
 
-def inputs_of(seen: Seen, curves: Curves | None, until: float) -> dict[str, InputCurve]:
-    """The inputs by role; those of regions need the curves, a population's its end in s."""
+def inputs_of(seen: Seen, tables: Sequence[Curves], until: float) -> dict[str, InputCurve]:
+    """The inputs by role; those of regions come from the table that has them, a population's needs
+    its end in s."""
     from igdd.stages import inputs
 
     found: dict[str, InputCurve] = {}
-    haematocrit = seen.options.get("haematocrit")
     if seen.tables:
         found |= inputs.read_inputs(seen.tables, **seen.options)
     if seen.population is not None:
-        found |= inputs.population_input(seen.population, until, haematocrit=haematocrit)
-    if curves is None:
+        found |= inputs.population_input(seen.population, until, **seen.options)
+    if not tables:
         if seen.reference or seen.artery:
             raise InputError("--reference and --artery name regions of --curves, which is missing")
         return found
     if seen.artery is not None and seen.portal is not None:
-        found |= inputs.dual_input(curves, seen.artery, seen.portal, haematocrit=haematocrit)
+        regions = seen.artery, seen.portal
+        found |= inputs.dual_input(_with(tables, seen.artery), *regions, **seen.options)
     elif seen.artery is not None:
-        found |= inputs.image_derived(curves, seen.artery, **seen.options)
+        found |= inputs.image_derived(_with(tables, seen.artery), seen.artery, **seen.options)
     if seen.reference is not None:
-        found |= inputs.reference_input(curves, seen.reference)
+        found |= inputs.reference_input(_with(tables, seen.reference), seen.reference)
     return found
+
+
+def _with(tables: Sequence[Curves], region: str) -> Curves:
+    """The curves that hold a region; the first where none does, for its reader to say so."""
+    return next((curves for curves in tables if region in curves.names), tables[0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,41 +103,55 @@ class TableFit:
     held: tuple[str, ...]
 
 
-def fit_table(
+def fit_tables(
     model: str,
-    path: Path,
+    paths: Sequence[Path],
     seen: Seen,
     *,
     unit: str | None = None,
+    time_unit: str | None = None,
+    nuclide: str | None = None,
     hold: Mapping[str, str] | None = None,
     free: tuple[str, ...] = (),
     **words: Any,
-) -> TableFit:
-    """A model fitted to every region of a table of curves but those that serve as inputs."""
+) -> tuple[TableFit, ...]:
+    """A model fitted to every region of tables of curves but those that serve as inputs.
+
+    Several tables are of one scan, such as of its beds: each has frames of its own, on one clock,
+    and all see the same inputs. The delay that is shared is that of a table.
+    """
     from igdd.io import tac_table
     from igdd.stages.fit import common_names, fit
+    from igdd.stages.fit_sets import check_apart
 
-    curves = tac_table.read(path, unit=unit)
-    found = inputs_of(seen, curves, float(curves.frames.end.max()))
-    rows = [
-        row
-        for row, name in enumerate(curves.names)
-        if name not in (seen.reference, seen.artery, seen.portal)
+    tables = [
+        tac_table.read(path, unit=unit, time_unit=time_unit, nuclide=nuclide) for path in paths
     ]
-    if not rows:
-        raise InputError(f"{path}: has no region beside those that serve as inputs")
+    check_apart([curves.names for curves in tables])
+    found = inputs_of(seen, tables, max(float(curves.frames.end.max()) for curves in tables))
     declared = catalog.find("models", model)
-    curves = doors.in_percent(declared, curves.of(rows))
     held = doors.held_values(declared, hold or {}, free)
     # The blood's clock is not the tissue's: one delay for the scan, unless the caller says.
     measured = common_names(declared, None, {*(hold or {}), *free}, measured=bool(seen.tables))
-    made = fit(model, curves, found, hold=hold, free=free, shared=measured, **words)
-    return TableFit(fit=made, curves=curves, inputs=found, held=tuple(held))
+    made = []
+    for curves in tables:
+        rows = [
+            row
+            for row, name in enumerate(curves.names)
+            if name not in (seen.reference, seen.artery, seen.portal)
+        ]
+        if rows:
+            curves = doors.in_percent(declared, curves.of(rows))
+            one = fit(model, curves, found, hold=hold, free=free, shared=measured, **words)
+            made.append(TableFit(fit=one, curves=curves, inputs=found, held=tuple(held)))
+    if not made:
+        raise InputError(f"{paths[0]}: has no region beside those that serve as inputs")
+    return tuple(made)
 
 
 def entries(made: Sequence[TableFit]) -> list[dict[str, Any]]:
     """One entry for each region of all fits, in display units."""
-    from igdd.stages.fit import as_json
+    from igdd.stages.fit_text import as_json
 
     return [entry for one in made for entry in as_json(one.fit)]
 
@@ -151,6 +183,7 @@ def map_file(
     *,
     curves: Path | None = None,
     unit: str | None = None,
+    nuclide: str | None = None,
     hold: Mapping[str, str] | None = None,
     free: tuple[str, ...] = (),
     progress: Callable[[int, int], None] | None = None,
@@ -161,14 +194,14 @@ def map_file(
     from igdd.stages.fit import common_names
     from igdd.stages.map import map_image
 
-    regions = None if curves is None else tac_table.read(curves, unit=unit)
-    until = _end_of(image) if regions is None else float(regions.frames.end.max())
+    regions = [] if curves is None else [tac_table.read(curves, unit=unit, nuclide=nuclide)]
+    until = float(regions[0].frames.end.max()) if regions else _end_of(image)
     found = inputs_of(seen, regions, until)
     said = {*(hold or {}), *free}
     measured = common_names(catalog.find("models", model), None, said, measured=bool(seen.tables))
     return map_image(
         model, image, found, out=out, unit=unit, hold=hold, free=free, shared=measured,
-        progress=progress, **words,
+        nuclide=nuclide, progress=progress, **words,
     )  # fmt: skip
 
 
@@ -197,6 +230,26 @@ def named_values(texts: Sequence[str], option: str) -> dict[str, str]:
     return found
 
 
+def model_options(model: str, texts: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` words as options of a model; one that it does not declare is refused.
+
+    >>> model_options("logan", ["gap=3 min"])
+    {'gap': '3 min'}
+    """
+    found = named_values(texts, "--option")
+    declared = catalog.find("models", model).options
+    known = [option.name for option in declared if option.name not in FLAGS]
+    for name in found:
+        if name in known:
+            continue
+        meant = f"; --{name.replace('_', '-')} says it" if name in FLAGS else ""
+        raise StudyError(
+            f"model {model} has no option {name!r}; expected "
+            f"{', '.join(known) or 'none at all'}{meant}"
+        )
+    return found
+
+
 def input_options(texts: Sequence[str]) -> dict[str, Any]:
     """`NAME=VALUE` words as options of the input: times in s, shares and ratios as numbers.
 
@@ -204,7 +257,7 @@ def input_options(texts: Sequence[str]) -> dict[str, Any]:
     {'haematocrit': 0.45, 'delay': 5.0, 'decay_corrected': True}
     """
     kinds = {"delay": "s", "dispersion": "s", "infusion": "s", "injection": "s", "half_life": "s",
-             "haematocrit": "1", "recovery": "1"}  # fmt: skip
+             "haematocrit": "1", "recovery": "1", "dose": "mol/g"}  # fmt: skip
     words = {"yes": True, "true": True, "no": False, "false": False}
     found: dict[str, Any] = {}
     for name, value in named_values(texts, "--input-option").items():
@@ -226,67 +279,3 @@ def _number_or_text(value: str) -> float | str:
         return float(value)
     except ValueError:
         return value
-
-
-def described(found: MapResult) -> dict[str, Any]:
-    """What a map left on disk, as plain values."""
-    return {
-        "model": found.model,
-        "maps": {name: str(path) for name, path in found.maps.items()},
-        "sd": {name: str(path) for name, path in found.sd.items()},
-        "units": dict(found.units),
-        "flags": str(found.flags),
-        "voxels": found.voxels,
-        "fitted": found.fitted,
-        "counts": dict(found.counts),
-        "notes": dict(found.notes),
-    }
-
-
-def map_text(found: MapResult) -> str:
-    """What a map left on disk, as lines."""
-    lines = [f"{found.model}: {found.fitted} of {found.voxels} voxels fitted"]
-    lines += [f"  {name} ({found.units[name]}): {path}" for name, path in found.maps.items()]
-    lines += [f"  {name} {value:.4g}" for name, value in found.notes.items()]
-    lines += [f"  flag {name}: {count} voxels" for name, count in found.counts.items() if count]
-    return "\n".join([*lines, f"  flags: {found.flags}"])
-
-
-def text(fit: Fit) -> str:
-    """The parameters as a table of text: one line for each region, value ± standard error."""
-    factors = [doors.si_factor(unit) for unit in fit.display]
-    header = ["region", *(
-        name if unit == "1" else f"{name} ({unit})"
-        for name, unit in zip(fit.parameters, fit.display, strict=True)
-    ), "AICc", "notes", "flags"]  # fmt: skip
-    lines = [header]
-    for row, region in enumerate(fit.names):
-        cells = [
-            _cell(fit.values[row, column] / factor,
-                  np.sqrt(max(fit.covariance[row, column, column], 0.0)) / factor)
-            + ("" if fit.limits is None else _range(fit.limits[row, column] / factor))
-            for column, factor in enumerate(factors)
-        ]  # fmt: skip
-        notes = fit.notes[row] if fit.notes else {}
-        aicc = fit.aicc[row]
-        lines.append([
-            region, *cells, f"{aicc:.1f}" if np.isfinite(aicc) else "-",
-            ", ".join(f"{name} {value:.4g}" for name, value in notes.items()) or "-",
-            ", ".join(fit.flags[row]) or "-",
-        ])  # fmt: skip
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def _range(limits: np.ndarray) -> str:
-    low, high = limits
-    return "" if np.isnan(limits).any() else f" [{low:.4g}, {high:.4g}]"
-
-
-def _cell(value: float, sd: float) -> str:
-    if not np.isfinite(value):
-        return "-"
-    return f"{value:.4g}" if not (np.isfinite(sd) and sd > 0) else f"{value:.4g} ± {sd:.2g}"

@@ -18,6 +18,8 @@ from igdd.types import Frames, Regions, Series, Zero
 
 # Units (0054,1001) of DICOM, as igdd spells them.
 CODES = {"BQML": "Bq/mL", "GML": "g/mL", "CM2ML": "cm2/mL", "CNTS": "counts"}
+# PET-BIDS' words for a nuclide and its decay state.
+DECAY = ("TracerRadionuclide", "ImageDecayCorrected", "ImageDecayCorrectionTime")
 # Columns of a table of curves that say when, not where.
 TIMES = frozenset({*STARTS, *ENDS, *DURATIONS, *MIDDLES})
 
@@ -49,6 +51,7 @@ def tacs(image: Path, regions: Path, unit: str | None = None) -> Mapping[str, An
         "regions": {name: means[row].tolist() for row, name in enumerate(drawn.names)},
         "volume_ml": {name: float(drawn.volume[row]) for row, name in enumerate(drawn.names)},
         "flags": sorted(flags),
+        "decay": _decay(series),
     }
 
 
@@ -63,8 +66,10 @@ def tsv(found: Mapping[str, Any]) -> str:
 
 
 def described(found: Mapping[str, Any]) -> str:
-    """The JSON that stands beside the table: units, without which no reader takes it."""
+    """The JSON that stands beside the table: units, without which no reader takes it, and the decay
+    state in PET-BIDS' words."""
     known: dict[str, Any] = {"frame_start": {"Units": "s"}, "frame_end": {"Units": "s"}}
+    known |= found["decay"]
     volumes = found["volume_ml"].values()
     for column, volume in zip(_columns(found), volumes, strict=True):
         known[column] = {"Units": found["unit"], "VolumeInMilliliters": volume}
@@ -158,6 +163,32 @@ def stated_unit(series: Series) -> str | None:
     return units.from_ucum(stated) if isinstance(stated, str) and stated.strip() else None
 
 
+def _decay(series: Series) -> dict[str, Any]:
+    """Nuclide, and the instant to which values are corrected, as the files say; in s after the
+    curves' own time zero."""
+    if not series.headers:
+        return {key: series.sidecar[key] for key in DECAY if key in series.sidecar}
+    from igdd.modalities._decay_reference import decay_reference
+    from igdd.modalities.pet_headers import pet_headers
+
+    with quiet():
+        facts = pet_headers(series.headers)
+    if facts.nuclide is None:
+        return {}
+    known: dict[str, Any] = {DECAY[0]: facts.nuclide}
+    if facts.decay_correction == "NONE":
+        return known | {DECAY[1]: False}
+    instant = facts.administration if facts.decay_correction == "ADMIN" else np.nan
+    if facts.decay_correction == "START":
+        try:
+            instant = float(decay_reference(facts, facts.administration).seconds[0])
+        except InputError:
+            return known
+    if not np.isfinite(instant - facts.first_acquisition):
+        return known
+    return known | {DECAY[1]: True, DECAY[2]: instant - facts.first_acquisition}
+
+
 def _frames(series: Series) -> Frames:
     count = series.values.shape[3]
     if series.headers:
@@ -181,4 +212,7 @@ def _frames(series: Series) -> Frames:
             "durations, or one of them is unknown; expected FrameTimesStart and FrameDuration in "
             "the sidecar, or AcquisitionTime and ActualFrameDuration in every header"
         )
-    return Frames(start=start, duration=duration, zero=Zero(kind="scan_start"))
+    try:
+        return Frames(start=start, duration=duration, zero=Zero(kind="scan_start"))
+    except InputError as error:
+        raise InputError(f"{series.source}: {error}") from error

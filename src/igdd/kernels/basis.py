@@ -28,7 +28,7 @@ SEARCH_DELAY = 2.0  # s
 NUDGE = 1e-3  # s, for central differences by the delay: the curves have few kinks in it
 # Directions with a singular value below this share of the largest are left out of the projection.
 NEGLIGIBLE = 1e-8
-NEGLIGIBLE_DELAYED = 1e-4
+NEGLIGIBLE_DELAYED = 1e-5
 
 PARALLEL = 1e-6  # sine of the angle below which two tabulated curves are one
 

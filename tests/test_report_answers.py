@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import report_studies as studies
 from igdd.report.answers import QUESTIONS, answers, finding_sentence
@@ -151,6 +152,22 @@ def test_a_model_says_its_macro_parameter_in_tissue_and_not_in_blood():
     study = {"region": [{"name": "aorta", "kind": "blood"}]}
     found = texts(studies.results(rows, fits=(fitted(),), study=study), "Q2")
     assert found == ["At 24 h, VT (two-tissue) is 3.1 mL/cm3 (2.9 to 3.3) in cortex."]
+
+
+@pytest.mark.parametrize(
+    ("regions", "said"),
+    [
+        (("cortex", "tumour"), "At 24 h, VT (two-tissue) is 3.1 mL/cm3 (2.9 to 3.3) in cortex."),
+        (("tumour",), "At 24 h, VT (two-tissue) is not determined by the data in tumour."),
+    ],
+)
+def test_a_parameter_that_the_data_leave_open_is_no_headline(regions, said):
+    rows = [
+        studies.row(region=region, metric="two_tissue_VT", unit="mL/cm3", value=value, flags=flags)
+        for region, value, flags in (("cortex", 3.1, ""), ("tumour", 874.0, "poorly_identified"))
+        if region in regions
+    ]
+    assert texts(studies.results(rows, fits=(fitted(),)), "Q2") == [said]
 
 
 def test_an_initial_area_is_said_in_a_readable_unit():

@@ -43,6 +43,8 @@ MANY_GROUPS = 4
 POOLED = "all arms"
 DYNAMIC_FRAMES = 4
 HEADLINE_MODELS = 3
+# Flags of a value that is no headline.
+UNKNOWN = "poorly_identified|not_converged|not_fitted"
 # What a model is asked for; the first that it has is its headline.
 MACRO = ("VT", "BPND", "DVR", "Ki", "Ktrans", "K1", "Fp", "half_life")
 # What a curve says without a model: its initial area (`igdd.metrics.semi_quantitative`).
@@ -259,6 +261,17 @@ def _kinetics(view: Overview) -> list[Answer]:
         rows = rows[rows["kind"] == "lesion"] if (rows["kind"] == "lesion").any() else rows
         if not len(rows):
             continue
+        when, name = wording.at_session(view.focus), wording.metric_name(metric)
+        begin = (f"{when}," if when else "", name)
+        unknown = rows["flags"].str.contains(UNKNOWN)
+        if unknown.all():
+            places = [wording.region_name(str(one)) for one in dict.fromkeys(rows["region"])]
+            places = places[:HEADLINE_REGIONS]
+            open_ = wording.listed(places)
+            said = wording.sentence(*begin, "is not determined by the data in", open_)
+            found.append(Answer(question="Q2", text=said, flags=flags_of(rows)))
+            continue
+        rows = rows[~unknown]
         means = group_means(_pooled(view, rows), ["group", "region"])
         regions = list(dict.fromkeys(means["region"]))[:HEADLINE_REGIONS]
         parts = [
@@ -266,9 +279,7 @@ def _kinetics(view: Overview) -> list[Answer]:
             + (f" {_arm(str(row.group))}" if len(view.groups) > 1 else "")
             for row in each(means[means["region"].isin(regions)])
         ]
-        when = wording.at_session(view.focus)
-        name = wording.metric_name(metric)
-        said = wording.sentence(f"{when}," if when else "", name, "is", wording.listed(parts))
+        said = wording.sentence(*begin, "is", wording.listed(parts))
         found.append(Answer(question="Q2", text=said, flags=flags_of(rows)))
     return found
 

@@ -62,7 +62,7 @@ def noisy(curves, seed=1, noise=0.02):
 @pytest.mark.parametrize("lost", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [0, 2])
 def test_a_region_that_cannot_be_fitted_moves_no_other(curves, protocol, monkeypatch, lost, place):
-    monkeypatch.setattr("igdd.stages.fit.MOST_SHARING", 2)
+    monkeypatch.setattr("igdd.stages.fit_task.MOST_SHARING", 2)
     some = noisy(curves)
     values = 10 * some.values[:1]
     values[0, 3] = lost

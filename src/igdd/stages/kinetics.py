@@ -244,7 +244,7 @@ def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _common(model: Model, asked: Mapping[str, Any], plan: SessionPlan) -> tuple[str, ...]:
     """Parameters that the regions, or the voxels, of a session share."""
-    from igdd.stages.fit import common_names
+    from igdd.stages.fit_task import common_names
 
     said = {*asked["hold"], *asked["free"]}
     measured = plan.inputs is not None and bool(plan.inputs.blood)

@@ -25,7 +25,8 @@ from igdd.io import bounded, streamed
 from igdd.kinetics import Integration, Status
 from igdd.stages import map_files, map_job
 from igdd.stages import protocol as doors
-from igdd.stages.fit import Inputs, common_names, inputs_by_role, is_blood
+from igdd.stages.fit import Inputs, inputs_by_role, is_blood
+from igdd.stages.fit_task import common_names
 from igdd.stages.fit_text import notes_json
 from igdd.stages.frame_noise import Spread
 from igdd.types import Frames, Image

@@ -13,7 +13,7 @@ from igdd.errors import FitError, InputError
 from igdd.io.streamed import Pieces
 from igdd.kinetics import InputCurve, Integration, Protocol, Solution, Solver, Status
 from igdd.stages import protocol as doors
-from igdd.stages.fit import Task, with_common
+from igdd.stages.fit_task import Task, with_common
 from igdd.stages.frame_noise import Spread, of_counts
 from igdd.types import Decay, Frames
 
@@ -95,7 +95,7 @@ def ready(
         "end": doors.seconds(settings.end, "end"),
     }
     held = doors.held_values(model, {} if settings.hold is None else settings.hold, settings.free)
-    own = {name: one for name, one in window.items() if has_option(model, name)}
+    own = {name: one for name, one in window.items() if doors.has_option(model, name)}
     options = doors.option_values(model, own | dict(settings.options))
     start, end = (None if name in own else one for name, one in window.items())
     wanted = doors.within(frames, start, end)
@@ -119,11 +119,6 @@ def ready(
     )
     sd = _deviations(settings.sd, wanted, kept)
     return Setup(model=model, protocol=protocol, kept=kept, sd=sd)
-
-
-def has_option(model: Model, name: str) -> bool:
-    """Whether the model chooses its frames itself: a graphical one integrates earlier ones too."""
-    return any(option.name == name for option in model.options)
 
 
 def _deviations(sd: Spread | None, wanted: np.ndarray, kept: np.ndarray) -> np.ndarray | None:
@@ -178,7 +173,7 @@ def _unsolved(curves: np.ndarray, sd: np.ndarray | None) -> Solution:
 def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
     """The job with t* fixed by the image's mean curve, and what t* became."""
     setup, pieces = job.setup, job.pieces
-    if not (setup.model.closed and has_option(setup.model, "start")):
+    if not (setup.model.closed and doors.has_option(setup.model, "start")):
         return job, {}
     notes = dict(job.solver(_mean_curve(job)[None], setup.sd).notes)
     if np.isnan(notes.get("t_star", np.nan)):

@@ -13,7 +13,7 @@ from igdd.kinetics import Fit
 from igdd.stages.protocol import si_factor
 
 if TYPE_CHECKING:
-    from igdd.stages.fit import Task
+    from igdd.stages.fit_task import Task
 
 # Families whose closed solutions are least squares of `predict`; a graphical line is not.
 LIKELY = ("clearance", "release")

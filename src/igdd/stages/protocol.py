@@ -322,3 +322,8 @@ def _fitting(curve: InputCurve, role: str, seen: tuple[Frames, float], unit: str
     if last < until - ROUNDED and role != "reference":
         flags = tuple(dict.fromkeys((*flags, "input_extended")))
     return replace(curve, values=curve.values * factor, unit=unit, flags=flags)
+
+
+def has_option(model: Model, name: str) -> bool:
+    """Whether the model chooses its frames itself: a graphical one integrates earlier ones too."""
+    return any(option.name == name for option in model.options)

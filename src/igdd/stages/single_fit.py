@@ -121,8 +121,9 @@ def fit_tables(
     and all see the same inputs. The delay that is shared is that of a table.
     """
     from igdd.io import tac_table
-    from igdd.stages.fit import common_names, fit
+    from igdd.stages.fit import fit
     from igdd.stages.fit_sets import check_apart
+    from igdd.stages.fit_task import common_names
 
     tables = [
         tac_table.read(path, unit=unit, time_unit=time_unit, nuclide=nuclide) for path in paths
@@ -191,7 +192,7 @@ def map_file(
 ) -> MapResult:
     """Maps of a model over a dynamic image; `curves` holds the regions that serve as inputs."""
     from igdd.io import tac_table
-    from igdd.stages.fit import common_names
+    from igdd.stages.fit_task import common_names
     from igdd.stages.map import map_image
 
     regions = [] if curves is None else [tac_table.read(curves, unit=unit, nuclide=nuclide)]

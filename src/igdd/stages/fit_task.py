@@ -1,0 +1,168 @@
+"""What a fit solves: curves, frames and weights of a model, and what all of its curves share.
+
+A shared parameter, such as the delay of a scan's blood, is sought in the largest curves and then
+held for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from igdd.declare import Model
+from igdd.errors import FitError, StudyError
+from igdd.kernels import judge
+from igdd.kinetics import Protocol, Solution
+from igdd.stages import protocol as doors
+
+# Curves that say what all of them share.
+MOST_SHARING = 32
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """What is solved: curves (n, t) in all frames, and which frames (t,) the fit may use.
+
+    sd  (t,) for all curves, (n, t), or None: all frames alike
+    """
+
+    model: Model
+    protocol: Protocol
+    values: np.ndarray
+    used: np.ndarray
+    sd: np.ndarray | None
+
+    def deviations(self) -> np.ndarray | None:
+        """`sd`, infinite in frames that are not used; None where nothing is said."""
+        if self.used.all():
+            return self.sd
+        sd = np.ones(self.used.size) if self.sd is None else self.sd
+        return np.where(self.used, sd, np.inf)
+
+
+def check_size(task: Task) -> None:
+    """Refuse fewer frames than parameters, which no curve can mend."""
+    if task.model.describes:
+        return
+    sd = task.deviations()
+    frames = task.used.size if sd is None else int(np.isfinite(sd).sum(axis=-1).max(initial=0))
+    free = sum(one.name not in task.protocol.held for one in task.model.parameters)
+    if frames < free:
+        raise FitError(
+            f"model {task.model.name} has {free} free parameters, but {frames} of "
+            f"{task.values.shape[1]} frames are used; expected at least as many; use more frames, "
+            "or hold a parameter"
+        )
+
+
+def solve(task: Task) -> Solution:
+    """Parameters in SI: closed form, or a start refined on the model itself."""
+    from igdd.kernels.levenberg import fit_curves
+
+    model, protocol, sd = task.model, task.protocol, task.deviations()
+    values = np.where(task.used, task.values, 0.0)
+    found: Solution | None = None
+    if model.prepare is not None:
+        found = model.prepare(protocol)(values, sd)
+        if model.closed and found is not None:
+            return found
+    factors = np.array([doors.si_factor(one.unit) for one in model.parameters])
+    held = np.array([protocol.held.get(one.name, np.nan) for one in model.parameters])
+    free = np.isnan(held)
+    bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
+    bounds[~free] = -np.inf, np.inf
+    starts = _starts(model) * factors if found is None else found.parameters[:, None]
+    slopes = model.jacobian
+    fitted = fit_curves(
+        lambda parameters: model.predict(parameters, protocol),
+        values,
+        sd,
+        np.where(free, starts, held),
+        bounds,
+        free=free,
+        jacobian=None if slopes is None else lambda parameters: slopes(parameters, protocol),
+    )
+    return Solution(**fitted._asdict(), notes={} if found is None else found.notes)
+
+
+def _starts(model: Model) -> np.ndarray:
+    """All combinations (s, p) of the parameters' starts, in display units."""
+    for one in model.parameters:
+        if not one.start and one.held is None:
+            raise FitError(f"model {model.name} declares no start for {one.name}; expected one")
+    return np.array(
+        list(product(*(one.start or (one.held,) for one in model.parameters))), dtype=float
+    )
+
+
+def common_names(
+    model: Model, shared: Iterable[str] | None, said: Collection[str], *, measured: bool
+) -> tuple[str, ...]:
+    """Parameters that all curves share.
+
+    said      parameters that the user holds or frees
+    measured  whether the input is of blood samples
+    """
+    known = {one.name: one for one in model.parameters}
+    if shared is not None:
+        shared = tuple(shared)
+        wrong = [name for name in shared if name not in known]
+        if wrong:
+            raise StudyError(
+                f"model {model.name} has no parameter {wrong[0]!r}; expected {', '.join(known)}"
+            )
+        return shared
+    lags = measured and model.family == "tissue" and not model.closed and "delay" in known
+    return ("delay",) if lags and "delay" not in said else ()
+
+
+def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, float]]:
+    """The task with shared parameters held at their common value, and that value, in SI."""
+    if not names:
+        return task, {}
+    kept = {name: value for name, value in task.protocol.held.items() if name not in names}
+    # A share of blood that is held wrong moves the delay: while that is sought, it is free.
+    sought = {name: value for name, value in kept.items() if name != "Vb"}
+    sought = sought if "blood" in task.protocol.inputs else kept
+    sd = task.sd
+    # A curve that cannot be fitted takes no seat.
+    used = np.isfinite(judge.deviations(task.deviations(), task.values.shape))
+    whole = np.flatnonzero(np.all(np.isfinite(task.values) | ~used, axis=1))
+    if not whole.size:
+        return task, {}
+    large = np.argsort(-np.nansum(np.abs(task.values[whole]), axis=1), kind="stable")
+    rows = whole[large[:MOST_SHARING]]
+    few = replace(
+        task,
+        protocol=replace(task.protocol, held=sought),
+        values=task.values[rows],
+        sd=sd if sd is None or sd.ndim == 1 else sd[rows],
+    )
+    found = solve(few)
+    numbers = [one.name for one in task.model.parameters]
+    held, notes = dict(kept), {}
+    for name in names:
+        column = numbers.index(name)
+        variance, said = found.covariance[:, column, column], found.parameters[:, column]
+        usable = np.isfinite(variance) & (variance > 0)
+        known = said[np.isfinite(said)]
+        # Where all curves have it at its bound, and so without a variance, it is there.
+        value = float(np.median(known)) if known.size else task.protocol.held.get(name, 0.0)
+        if usable.any():
+            weight = 1 / variance[usable]
+            value = float(np.sum(weight * said[usable]) / weight.sum())
+        held[name] = notes[f"{name}_shared"] = value
+    return replace(task, protocol=replace(task.protocol, held=held)), notes
+
+
+def shared_at_bound(model: Model, notes: Mapping[str, float]) -> bool:
+    """Whether a parameter that all curves share lies at the end of what it may be."""
+    for one in model.parameters:
+        low, high = np.multiply(one.bounds, doors.si_factor(one.unit))
+        value = notes.get(f"{one.name}_shared")
+        if value is not None and not low < value < high:
+            return True
+    return False

@@ -42,6 +42,7 @@ class Form:
     """How a model's curve is a sum of fixed columns and exponential responses.
 
     parameters    as the model declares them
+    predict       the model's curves, in SI
     source        role of the input that is convolved
     columns       role of each fixed column, or "integral": the running integral of the source
     held          the parameter that is a column's coefficient and may be held, or "": none
@@ -53,6 +54,7 @@ class Form:
     """
 
     parameters: tuple[Parameter, ...]
+    predict: Callable[[np.ndarray, Protocol], np.ndarray]
     source: str
     columns: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
@@ -194,29 +196,11 @@ def _from_starts(
     bounds = np.where(free[:, None], form.bounds, [-np.inf, np.inf])
 
     def predict(parameters: np.ndarray) -> np.ndarray:
-        return _curves(form, protocol, parameters)
+        return form.predict(parameters, protocol)
 
     every = np.unique(np.where(free, np.array(list(product(*starts))), held), axis=0)
     found = fit_curves(predict, curves, sd, every, bounds, free=free)
     return Solution(**found._asdict())
-
-
-def _curves(form: Form, protocol: Protocol, parameters: np.ndarray) -> np.ndarray:
-    """Curves (n, t) of parameters (n, p)."""
-    canonical = form.canonical(list(parameters.T))
-    delay = canonical[-1] if "delay" in form.names else 0.0
-    fixed = len(form.columns)
-    terms = [(canonical[fixed + 2 * i], canonical[fixed + 2 * i + 1])
-             for i in range(form.exponentials)]  # fmt: skip
-    curve = np.zeros((len(parameters), protocol.frames.start.size))
-    for role, height in zip(form.columns, canonical, strict=False):
-        if role == "integral":
-            terms.append((height, np.zeros(len(parameters))))
-        else:
-            curve += height[:, None] * protocol.mean(role, delay)
-    for height, rate in terms:
-        curve += height[:, None] * protocol.convolve(form.source, rate, delay)
-    return curve
 
 
 def _weightings(

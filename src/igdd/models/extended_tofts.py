@@ -57,6 +57,7 @@ def prepare(protocol: Protocol) -> Solver:
     return _exponentials.prepare(
         Form(
             parameters=PARAMETERS,
+            predict=predict,
             source="plasma",
             columns=("plasma",),
             held=("vp",),

@@ -62,6 +62,7 @@ def prepare(protocol: Protocol) -> Solver:
     return _exponentials.prepare(
         Form(
             parameters=PARAMETERS,
+            predict=predict,
             source="plasma",
             columns=("blood",),
             held=("Vb",),

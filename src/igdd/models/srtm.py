@@ -79,6 +79,7 @@ def prepare(protocol: Protocol) -> Solver:
     return _exponentials.prepare(
         Form(
             parameters=PARAMETERS,
+            predict=predict,
             source="reference",
             columns=("reference",),
             held=("R1",),

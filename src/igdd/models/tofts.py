@@ -56,6 +56,7 @@ def prepare(protocol: Protocol) -> Solver:
     return _exponentials.prepare(
         Form(
             parameters=PARAMETERS,
+            predict=predict,
             source="plasma",
             fastest=5.0,
             natural=natural,

@@ -68,6 +68,7 @@ def prepare(protocol: Protocol) -> Solver:
     return _exponentials.prepare(
         Form(
             parameters=PARAMETERS,
+            predict=predict,
             source="plasma",
             exponentials=2,
             fastest=5.0,

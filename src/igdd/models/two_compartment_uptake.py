@@ -69,6 +69,7 @@ def prepare(protocol: Protocol) -> Solver:
     return _exponentials.prepare(
         Form(
             parameters=PARAMETERS,
+            predict=predict,
             source="plasma",
             columns=("integral",),
             held=("",),

@@ -117,19 +117,17 @@ def _unit(
     name: str,
     table: pd.DataFrame,
     spelled: columns.Spelled,
-    outside: tuple[Mapping[str, str | None], Mapping[str, Any]],
+    given: tuple[Mapping[str, str | None], Mapping[str, Any]],
     path: Path,
 ) -> str:
     """The one unit of a column, from the header, the JSON or the call, which must agree."""
-    stated, facts = outside
-    said = columns.said_units(
-        table, spelled, name, stated.get(name), columns.described(facts, name)
-    )
+    stated, facts = given
+    outside = stated.get(name), columns.described(facts, name)
     example = EXAMPLES.get(name, QUANTITIES[name] or "MBq")
     expected = f"a header such as '{name} [{example}]'"
     if name in EXAMPLES:
         expected += f", or --{name}-unit {example}"
-    return columns.agreed_unit(said, name, expected, path)
+    return columns.stated_unit(table, spelled, name, outside, expected=expected, path=path)
 
 
 def _kind(unit: str, path: Path) -> tuple[str, bool]:

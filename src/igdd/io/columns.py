@@ -27,6 +27,8 @@ _SUFFIX = re.compile(r"(?P<name>.+)_(?P<unit>s|min|h|d|kg|g|mg|ug|ng|mL|ml|perce
 # A cell such as "5 mg": a number with a unit of its own.
 _QUANTITY = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\s*[%A-Za-zµμ][^0-9]*")
 EXAMPLES = {"s": "h", "g": "mg", "mL": "mL"}
+# Units that people write as words.
+WORDS = {"percent": "%", "fraction": "1"}
 
 # Name of a column -> its header as spelled, and the unit in it.
 Spelled = Mapping[str, tuple[str, str | None]]
@@ -160,10 +162,22 @@ def single(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def said_units(
-    table: pd.DataFrame, found: Spelled, name: str, given: str | None, beside: str | None
-) -> list[tuple[str, str]]:
-    """Who states which unit of a column: the call, the header, the JSON, a column of units."""
+def stated_unit(
+    table: pd.DataFrame,
+    found: Spelled,
+    name: str,
+    outside: tuple[str | None, str | None],
+    *,
+    expected: str,
+    path: Path,
+) -> str:
+    """The one unit of a column, from whoever states it.
+
+    outside   what the call and the JSON beside the table say; the others are the column's header
+              and a column of units
+    expected  how to mend it where nobody says it
+    """
+    given, beside = outside
     said = [
         ("the call", given),
         (f"the header of {name}", found[name][1]),
@@ -172,7 +186,8 @@ def said_units(
     if f"{name}_unit" in found:
         cells = table[found[f"{name}_unit"][0]]
         said += [(f"line {line}", cell) for line, cell in cells.items() if isinstance(cell, str)]
-    return [(who, unit) for who, unit in said if unit]
+    spoken = [(who, WORDS.get(unit.strip().lower(), unit)) for who, unit in said if unit]
+    return agreed_unit(spoken, name, expected, path)
 
 
 def agreed_unit(said: Iterable[tuple[str, str]], name: str, expected: str, path: Path) -> str:

@@ -35,7 +35,11 @@ TEXTS = ("subject", "region")
 UNITS = ("dose_unit", "concentration_unit", "occupancy_unit")
 IGNORED = ("note", "notes", "comment")
 ACCEPTED = (*TEXTS, *DRIVERS, "occupancy", "sd", *UNITS, *IGNORED)
-WORDS = {"percent": "%", "fraction": "1"}
+MENDS = {
+    "dose": "--unit, or a header such as 'dose [mg]'",
+    "concentration": "--unit, or a header such as 'concentration [ng/mL]'",
+    "occupancy": "--occupancy-unit percent or fraction, or a header such as 'occupancy [%]'",
+}
 # An occupancy further off is of another unit, or of a fit that failed.
 MOST = 200.0
 
@@ -124,7 +128,14 @@ def _occupancies(
         raise InputError(f"{path}: holds no occupancy; expected one row per subject")
     driver = next(name for name in DRIVERS if name in found)
     unit, own = (
-        _stated(table, found, name, (said, columns.described(facts, name)), path)
+        columns.stated_unit(
+            table,
+            found,
+            name,
+            (said, columns.described(facts, name)),
+            expected=MENDS[name],
+            path=path,
+        )
         for name, said in ((driver, given[0]), ("occupancy", given[1]))
     )
     if not units.converts(own, "1"):
@@ -148,26 +159,6 @@ def _occupancies(
         unit=units.parse(unit).ucum,
         source=path.name,
     )
-
-
-def _stated(
-    table: pd.DataFrame,
-    found: columns.Spelled,
-    name: str,
-    outside: tuple[str | None, str | None],
-    path: Path,
-) -> str:
-    """The one unit of a quantity, from whoever states it: outside, the call and the JSON."""
-    said = [
-        (who, WORDS.get(unit.strip().lower(), unit))
-        for who, unit in columns.said_units(table, found, name, *outside)
-    ]
-    expected = (
-        "--occupancy-unit percent or fraction, or a header such as 'occupancy [%]'"
-        if name == "occupancy"
-        else f"--unit, or a header such as '{name} [{'mg' if name == 'dose' else 'ng/mL'}]'"
-    )
-    return columns.agreed_unit(said, name, expected, path)
 
 
 def _check(

@@ -129,10 +129,9 @@ def _stated(
     path: Path,
 ) -> str:
     """The one unit of a quantity, from whoever states it: outside, the call and the JSON."""
-    said = columns.said_units(table, spelled, name, *outside)
     example = "h" if name == "time" else "mg/L"
     expected = f"--{name}-unit, or a header such as '{name} [{example}]'"
-    found = columns.agreed_unit(said, name, expected, path)
+    found = columns.stated_unit(table, spelled, name, outside, expected=expected, path=path)
     if name == "time":
         units.factor(found, "s")
     return units.parse(found).ucum

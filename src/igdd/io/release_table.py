@@ -49,9 +49,10 @@ ALIASES = {
 }
 # More than twice the load is another unit, not an error of the assay.
 MOST = 200.0
-EXAMPLES = {"time": "h", "released": "%"}
-FRACTIONS = ("1", "fraction")
-WORDS = {"percent": "%", "fraction": "1"}
+MENDS = {
+    "time": "--time-unit, or a header such as 'time [h]'",
+    "released": "--released-unit percent or fraction, or a header such as 'released [%]'",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,14 @@ def read(path: Path, time_unit: str | None = None, released_unit: str | None = N
         raise InputError(f"{path}: holds no sample; expected one row per sample")
     facts, _ = sidecar.read_sidecar(path)
     stated = {
-        name: _stated(table, spelled, name, (given, columns.described(facts, name)), path)
+        name: columns.stated_unit(
+            table,
+            spelled,
+            name,
+            (given, columns.described(facts, name)),
+            expected=MENDS[name],
+            path=path,
+        )
         for name, given in zip(QUANTITIES, (time_unit, released_unit), strict=True)
     }
     _factor(stated, "time", "s", path)
@@ -114,29 +122,10 @@ def _columns(header: list[str], path: Path) -> dict[str, tuple[str, str | None]]
     # A subject beside a formulation is one of its vessels.
     aliases = ALIASES | {"subject": "vessel" if "formulation" in plain else "formulation"}
     parts = {
-        one: (aliases.get(name, name), unit or WORDS.get(name))
+        one: (aliases.get(name, name), unit or columns.WORDS.get(name))
         for one, (name, unit) in written.items()
     }
     return columns.spelled(parts, ACCEPTED, ("formulation", *QUANTITIES), path)
-
-
-def _stated(
-    table: pd.DataFrame,
-    spelled: columns.Spelled,
-    name: str,
-    outside: tuple[str | None, str | None],
-    path: Path,
-) -> str:
-    """The one unit of a quantity, from whoever states it: outside, the call and the JSON."""
-    said = [
-        (who, WORDS.get(unit.strip().lower(), unit))
-        for who, unit in columns.said_units(table, spelled, name, *outside)
-    ]
-    expected = (
-        f"--{name}-unit{' percent or fraction' if name == 'released' else ''}, or a header such as "
-        f"'{name} [{EXAMPLES[name]}]'"
-    )
-    return columns.agreed_unit(said, name, expected, path)
 
 
 def _factor(stated: Mapping[str, str], name: str, wished: str, path: Path) -> float:

@@ -10,7 +10,8 @@ from igdd.kernels.levenberg import fit_curves
 from igdd.kinetics import InputCurve, Protocol
 from igdd.models.tissue_homogeneity import MODELS, derive, predict
 from igdd.stages.fit import fit
-from igdd.types import Curves, Frames, Zero
+from igdd.types import Frames, Zero
+from region_curves import curves_of
 
 KNOTS = np.array([0.0, 8.0, 14.0, 22.0, 40.0, 90.0, 200.0, 400.0])
 PLASMA = np.array([0.0, 0.0, 6.0, 3.0, 2.0, 1.5, 1.0, 0.7])
@@ -23,22 +24,6 @@ def protocol(length=3.0, integration="exact"):
     )
     frames = Frames(start=start, duration=np.full(start.size, length), zero=Zero(kind="scan_start"))
     return Protocol(frames=frames, inputs={"plasma": curve}, integration=integration)
-
-
-def curves_of(values, frames):
-    count, length = values.shape
-    return Curves(
-        values=values,
-        covariance=np.full((length, count, count), np.nan),
-        volume=np.ones(count),
-        volume_sd=np.zeros(count),
-        names=tuple(f"r{number}" for number in range(count)),
-        kinds=("organ",) * count,
-        frames=frames,
-        quantity="amount_concentration",
-        unit="mol/m3",
-        analyte="contrast",
-    )
 
 
 def by_quadrature(when, Fp, PS, ve, vp, delay):
@@ -132,7 +117,7 @@ def test_a_wide_range_of_tissues_is_fitted_as_well_as_by_the_truth():
     truth = np.exp(random.uniform(low, high, (count, 4))) / [60, 60, 1, 1]
     clean = predict(np.column_stack([truth, np.zeros(count)]), given)
     noise = 0.025 * clean.max(axis=1, keepdims=True) * random.standard_normal(clean.shape)
-    seen = curves_of(clean + noise, given.frames)
+    seen = curves_of(clean + noise, given.frames, unit="mol/m3")
     found = fit("tissue_homogeneity", seen, given.inputs, integration="instant")
     squares = np.sum((found.predicted - clean - noise) ** 2, axis=1)
     # 6 % with one starting value of vp; whatever is lost has a flag.

@@ -18,7 +18,8 @@ from igdd.kernels.concentration import concentration, variable_flip
 from igdd.kinetics import InputCurve, Protocol
 from igdd.stages.fit import fit
 from igdd.stages.protocol import si_factor
-from igdd.types import Curves, Frames, Zero
+from igdd.types import Frames, Zero
+from region_curves import curves_of
 
 pytestmark = pytest.mark.reference
 FIELD = 10**9  # characters in one field of OSIPI's tables
@@ -28,22 +29,6 @@ def frames_about(time):
     """Frames with the samples at their middles."""
     step = np.full(time.size, np.median(np.diff(time)))
     return Frames(start=time - step / 2, duration=step, zero=Zero(kind="administration"))
-
-
-def curves_of(values, frames):
-    count, length = values.shape
-    return Curves(
-        values=values,
-        covariance=np.full((length, count, count), np.nan),
-        volume=np.ones(count),
-        volume_sd=np.zeros(count),
-        names=tuple(f"r{number}" for number in range(count)),
-        kinds=("organ",) * count,
-        frames=frames,
-        quantity="concentration",
-        unit="mmol/L",
-        analyte="contrast",
-    )
 
 
 def plasma(time, values):

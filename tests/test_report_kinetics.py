@@ -199,9 +199,19 @@ def test_charts_carry_plain_json():
         json.dumps(block.spec, allow_nan=False)
 
 
-def test_a_lassen_plot_shows_every_subject_with_its_line():
+def lassen_of(rows):
+    """The Lassen plot of a study that compares these rows."""
     from igdd.comparisons.occupancy import occupancy
 
+    made = results(rows)
+    found = occupancy(made.measurements, on="logan_VT", sessions=("base", "drug"), kinds={})
+    asked = {"method": "occupancy", "on": "logan_VT", "sessions": ["base", "drug"]}
+    return kinetics.lassen(
+        overview(results(rows, findings=found, study={"schema": 1, "compare": [asked]}))
+    )
+
+
+def test_a_lassen_plot_shows_every_subject_with_its_line():
     volumes = {"cortex": 3.5, "thalamus": 5.0, "striatum": 6.5}
     rows = [
         row(subject=subject, session=session, region=region, metric="logan_VT", unit="mL/cm3",
@@ -210,12 +220,7 @@ def test_a_lassen_plot_shows_every_subject_with_its_line():
         for session, left in (("base", 1.0), ("drug", 0.4))
         for region, VT in volumes.items()
     ]  # fmt: skip
-    made = results(rows)
-    found = occupancy(made.measurements, on="logan_VT", sessions=("base", "drug"), kinds={})
-    asked = {"method": "occupancy", "on": "logan_VT", "sessions": ["base", "drug"]}
-    chart = kinetics.lassen(
-        overview(results(rows, findings=found, study={"schema": 1, "compare": [asked]}))
-    )
+    chart = lassen_of(rows)
     line = chart.spec["layer"][0]["data"]["values"]
     # from VND, where nothing is displaced, to the largest VT: 0.6 of its specific part
     assert [line[0]["across"], line[0]["up"]] == pytest.approx([1.5, 0.0])
@@ -223,8 +228,6 @@ def test_a_lassen_plot_shows_every_subject_with_its_line():
 
 
 def test_a_lassen_plot_leaves_out_what_the_occupancy_left_out():
-    from igdd.comparisons.occupancy import occupancy
-
     volumes = {"cortex": 3.5, "thalamus": 5.0, "striatum": 6.5, "tumour": 874.0}
     rows = [
         row(subject="1", session=session, region=region, metric="logan_VT", unit="mL/cm3",
@@ -232,12 +235,7 @@ def test_a_lassen_plot_leaves_out_what_the_occupancy_left_out():
         for session, left in (("base", 1.0), ("drug", 0.4))
         for region, VT in volumes.items()
     ]  # fmt: skip
-    made = results(rows)
-    found = occupancy(made.measurements, on="logan_VT", sessions=("base", "drug"), kinds={})
-    asked = {"method": "occupancy", "on": "logan_VT", "sessions": ["base", "drug"]}
-    chart = kinetics.lassen(
-        overview(results(rows, findings=found, study={"schema": 1, "compare": [asked]}))
-    )
+    chart = lassen_of(rows)
     points = chart.spec["layer"][1]["data"]["values"]
     assert {one["region"] for one in points} == {"cortex", "thalamus", "striatum"}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import region_curves
 from igdd import catalog, flags
 from igdd.errors import FitError, InputError, StudyError, UnitsError
 from igdd.kernels.levenberg import fit_curves
@@ -16,9 +18,12 @@ from igdd.stages.fit import compare_models, fit
 from igdd.stages.fit_text import as_json
 from igdd.stages.frame_noise import counts_sd
 from igdd.stages.protocol import si_factor
-from igdd.types import Curves, Decay, Frames, Zero
+from igdd.types import Decay, Frames, Zero
 
 MINUTE = 60.0
+curves_of = partial(
+    region_curves.curves_of, quantity="activity_concentration", unit="kBq/mL", analyte="label"
+)
 # K1, k2, Vb, delay in SI
 ONE_TISSUE = np.array([[0.3, 0.12, 0.05, 0.0], [0.1, 0.2, 0.03, 0.0]]) / [MINUTE, MINUTE, 1, 1]
 
@@ -32,25 +37,6 @@ def protocol(protocol_for):
 def curves(protocol):
     model = catalog.find("models", "one_tissue")
     return curves_of(model.predict(ONE_TISSUE, protocol), protocol.frames)
-
-
-def curves_of(values, frames, **changes):
-    count, size = values.shape
-    return Curves(
-        **{
-            "values": values,
-            "covariance": np.full((size, count, count), np.nan),
-            "volume": np.ones(count),
-            "volume_sd": np.zeros(count),
-            "names": tuple(f"region {number}" for number in range(count)),
-            "kinds": ("organ",) * count,
-            "frames": frames,
-            "quantity": "activity_concentration",
-            "unit": "kBq/mL",
-            "analyte": "label",
-        }
-        | changes
-    )
 
 
 def noisy(curves, seed=1, noise=0.02):
@@ -424,7 +410,7 @@ def test_the_smaller_model_wins_where_it_is_true_and_loses_where_it_is_not(proto
         [fit(name, measured, protocol.inputs) for name in ("one_tissue", "two_tissue")]
     )
     best = table[table["difference"] == 0].set_index("region")["model"]
-    assert best.to_dict() == {"region 0": "two_tissue", "region 1": "one_tissue"}
+    assert best.to_dict() == {"r0": "two_tissue", "r1": "one_tissue"}
     assert_allclose(table.groupby("region")["weight"].sum(), 1.0)
 
 
@@ -440,7 +426,7 @@ def test_json_is_in_display_units_and_holds_no_nan(curves, protocol):
     spoilt[1, 0] = np.nan
     found = as_json(fit("one_tissue", replace(curves, values=spoilt), protocol.inputs))
     text = json.loads(json.dumps(found, allow_nan=False))
-    assert [one["region"] for one in text] == ["region 0", "region 1"]
+    assert [one["region"] for one in text] == ["r0", "r1"]
     assert set(text[0]) >= {"region", "parameters", "flags", "aicc"}
     K1 = text[0]["parameters"]["K1"]
     assert K1["unit"] == "mL/cm3/min"

@@ -15,7 +15,7 @@ from igdd.kernels.response_table import INLINE, Tables, Work
 # What is known of the best place at one delay: what it explains, how many exponentials, the mask of
 # the columns, the nodes of both, where the first is between its nodes, whether its signs hold, and
 # the gain again, which stays when the delay is crossed out.
-GAIN, COUNT, MASK, FIRST, SECOND, PLACE, SIGNED, KEPT, FACTS = range(9)
+GAIN, COUNT, MASK, FIRST, SECOND, PLACE, SIGNED, KEPT = range(8)
 
 
 @njit(**INLINE)

@@ -260,7 +260,7 @@ def anonymous() -> int:
 BODY_MAPS = (
     ("patlak", {"start": START}, 3.0),
     ("two_tissue_irreversible", {"shared": ("delay",)}, 25.0),
-    ("two_tissue_irreversible", {"free": ("delay",)}, np.inf),
+    ("two_tissue_irreversible", {"free": ("delay",)}, 25.0),
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from igdd.kernels.basis_search import climb, survey
+from igdd.kernels.basis_search import Lanes, Search, next_place
 from igdd.kernels.response_table import (
     INLINE,
     PARTS,
@@ -28,11 +28,14 @@ from igdd.kernels.variable_projection import (
 )
 
 PLACES = 3  # of the search from which fits begin
-HIDDEN = 3.0  # how much better a fit may be than the grid shows, over how much another one was
+HIDDEN = 1.5  # how wrong the grid may be about a fit, over how wrong it was about another
 # A second exponential must lower the sum of squares by this share of it, and add to the curve this
 # share: less is the tables' own error.
 WORTH = 1e-12
 WEIGHT = 1e-7
+# A column that must not be negative is left out where it adds less than this share of the curve;
+# the second: beside a delay. At 0 a column of blood and a shift of the input are one and the same.
+IDLE = 1e-7, 1e-5
 UPRIGHT = 1e-7  # cosine between residual and column below which the column has nothing to add
 
 
@@ -52,35 +55,40 @@ def _use(tables: Tables, work: Work, mask: int, exponentials: int) -> None:
 
 
 @njit(**INLINE)
-def _addition(tables: Tables, work: Work) -> bool:
+def _addition(tables: Tables, search: Search, work: Work) -> bool:
     """Put the second exponential where it would lower the sum of squares most beside the first."""
-    fixed, residual = tables.columns.shape[1], work.rows.shape[0] - 1
+    residual = work.rows.shape[0] - 1
     delay, late = work.place[work.place.size - 1], 0
-    for one in range(tables.delays.size):
-        if abs(tables.delays[one] - delay) < abs(tables.delays[late] - delay):
+    for one in range(search.delays.size):
+        if abs(search.delays[one] - delay) < abs(search.delays[late] - delay):
             late = one
     best, found = 1e-12 * np.sqrt(dot(work.rows, residual, residual)), False
-    for node in range(tables.nodes.size):
+    for node in range(search.nodes.size):
         height = 0.0
         for i in range(work.rows.shape[1]):
-            height += tables.rows[late, fixed + node, i] * work.rows[residual, i]
-        if height > best and abs(tables.nodes[node] - work.place[0]) > tables.grid[0]:
+            height += search.rows[late, node, i] * work.rows[residual, i]
+        if height > best and abs(search.nodes[node] - work.place[0]) > tables.grid[0]:
             best, found = height, True
-            work.place[1] = tables.nodes[node]
+            work.place[1] = search.nodes[node]
     return found
 
 
 @njit(**INLINE)
 def _change_columns(tables: Tables, work: Work, mask: int, tried: np.ndarray) -> int:
-    """The mask without its most negative column, or with one that the residual asks for.
+    """The mask without the column that adds least, or less than nothing, or with one that the
+    residual asks for.
 
     tried  (2, l) which were left out and taken in before: neither happens twice
     """
-    residual, changed, worst = work.rows.shape[0] - 1, -1, 0.0
+    residual, changed = work.rows.shape[0] - 1, -1
+    least = IDLE[int(tables.responses.shape[2] == 4)]
     for column in range(tables.columns.shape[1]):
-        bound = work.use[column] == 1 and tables.positive[column]
-        if bound and work.coefficients[column] < worst:
-            changed, worst = column, work.coefficients[column]
+        if work.use[column] != 1 or not tables.positive[column]:
+            continue
+        row = PARTS * column
+        share = work.coefficients[column] * np.sqrt(dot(work.rows, row, row)) * work.scale[0]
+        if share < least:
+            changed, least = column, share
     if changed >= 0:
         tried[0, changed] = True
         return mask & ~(1 << changed)
@@ -110,17 +118,21 @@ def _weaker(work: Work, fixed: int) -> int:
 
 @njit(**INLINE)
 def _fit_from(
-    tables: Tables, work: Work, curve: np.ndarray, begin: tuple[int, int], record: float
+    tables: Tables,
+    search: Search,
+    work: Work,
+    curve: np.ndarray,
+    begin: tuple[int, int, float],
 ) -> tuple[float, int]:
     """The best fit near the work's place whose coefficients are allowed: its square and outcome.
 
-    begin   mask of the columns, and how many exponentials
-    record  square of the best fit so far: one that cannot beat it is left half done
+    begin  mask of the columns, how many exponentials, and the square of the best fit so far: one
+           that cannot beat it is left half done
 
     A pair of exponentials that ends nowhere gives way to one; to one a second is added once.
     """
     fixed, size = tables.columns.shape[1], work.place.size
-    mask, count = begin
+    mask, count, record = begin
     work.tried[:] = False
     kept = work.vectors[4]
     squares, outcome, kept_mask, kept_count = np.inf, STALLED, -1, 0
@@ -156,7 +168,7 @@ def _fit_from(
             count, ended = 1, False
         elif count == 1 and not added:
             added = True
-            if _addition(tables, work):
+            if _addition(tables, search, work):
                 count, ended = 2, False
         if ended:
             if kept_mask == mask and kept_count == count and reached == squares:
@@ -168,30 +180,30 @@ def _fit_from(
 
 @njit(**INLINE)
 def fit_terms(
-    tables: Tables, work: Work, curve: np.ndarray, products: np.ndarray
+    tables: Tables, found: tuple[Search, Lanes, int], work: Work, curve: np.ndarray
 ) -> tuple[float, int]:
-    """The best fit from all places of the search that may lead to it; the work is left there."""
-    size, fixed = work.place.size, tables.columns.shape[1]
-    every = 0
-    for column in range(fixed):
-        if np.isnan(tables.given[column]):
-            every |= 1 << column
-    survey(tables, work, products, every)
+    """The best fit from all places of a search that may lead to it; the work is left there.
+
+    found  the search, what it found, and the lane of the curve
+    """
+    search, lanes, lane = found
+    size = work.place.size
     best, outcome, here, least = np.inf, STALLED, True, -np.inf
+    work.seen[:] = False
     for _ in range(PLACES):
-        mask, count, seen = climb(tables, work, products, least)
+        mask, count, seen = next_place(search, lanes, lane, work, least)
         if mask < 0:
             break
-        squares, ended = _fit_from(tables, work, curve, (mask, count), best)
+        squares, ended = _fit_from(tables, search, work, curve, (mask, count, best))
         here = squares < best
         if here:
             best, outcome = squares, ended
             work.vectors[5, :size] = work.place
             for k in range(work.use.size):
                 work.kept_use[k] = work.use[k]
-        # Another place may hide somewhat more than this one did.
+        # The grid may be somewhat more wrong about another place than about this one.
         left = squares * work.scale[0] ** 2
-        least = max(least, 1 - left - HIDDEN * (1 - left - seen))
+        least = max(least, 1 - left - HIDDEN * abs(1 - left - seen))
     if not here:
         work.place[:] = work.vectors[5, :size]
         for k in range(work.use.size):

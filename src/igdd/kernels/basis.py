@@ -12,11 +12,16 @@ sum of squares but by a constant, and makes the time of a fit independent of the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import chain, combinations
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from igdd.errors import InputError
 from igdd.kernels.convolve import Window, convolve, convolve_with_derivative, sample
+
+if TYPE_CHECKING:
+    from igdd.kernels.basis_search import Search
 
 SLOWEST = 0.3  # scale of theta times the length of the scan
 STEP = 0.02  # of u: the interpolated response is good to 1e-9
@@ -29,6 +34,7 @@ NUDGE = 1e-3  # s, for central differences by the delay: the curves have few kin
 # Directions with a singular value below this share of the largest are left out of the projection.
 NEGLIGIBLE = 1e-8
 NEGLIGIBLE_DELAYED = 1e-5
+TOGETHER = 4  # doubles
 
 PARALLEL = 1e-6  # sine of the angle below which two tabulated curves are one
 
@@ -165,18 +171,20 @@ class Basis:
         step = SEARCH_STEP_DELAYED if delayed else SEARCH_STEP
         nodes = _every(responses.shape[1], step / raw.grid[0])
         late = _every(responses.shape[0], SEARCH_DELAY / raw.grid[1])
-        search = _search_tables(responses[late][:, nodes, 0], columns[late][:, :, 0], given)
-        if exponentials == 1:
-            search["grams"] = np.zeros((1, 1, 1, 1))
+        self.search = _search(
+            nodes * raw.grid[0],
+            raw.grid[2] + late * raw.grid[1],
+            (responses[late][:, nodes, 0], columns[late][:, :, 0]),
+            conditions,
+            exponentials == 2,
+        )
         self.tables = Tables(
-            responses=np.ascontiguousarray(responses),
+            # Half the digits do for a table that is good to 1e-6, and are sooner at hand.
+            responses=np.ascontiguousarray(responses, dtype=np.float32 if delayed else float),
             columns=np.ascontiguousarray(columns),
             grid=raw.grid,
             given=given,
             positive=positive,
-            nodes=nodes * raw.grid[0],
-            delays=raw.grid[2] + late * raw.grid[1],
-            **search,
         )
 
     def project(self, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -192,7 +200,7 @@ class Basis:
 
         values = np.ascontiguousarray(curves, dtype=float)
         bases = np.square(self.weight), self.projection
-        return Solved(*fit_all(self.tables, values, bases, self.exponentials))
+        return Solved(*fit_all(self.tables, self.search, values, bases, self.exponentials))
 
     def predict(self, canonical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Projected curves (n, r) of canonical parameters (n, p), and the derivatives (n, r, p)."""
@@ -204,7 +212,10 @@ class Basis:
 
 
 def _span(responses: np.ndarray, columns: np.ndarray, negligible: float) -> np.ndarray:
-    """Orthonormal basis (t, r) of all tabulated curves and slopes."""
+    """Orthonormal basis (t, r) of all tabulated curves and slopes.
+
+    Directions of nothing fill it up to what a processor computes at once.
+    """
     size = responses.shape[-1]
     part = responses[:: max(1, responses.shape[0] // 60), ::3]
     rows = np.concatenate([part.reshape(-1, size), columns.reshape(-1, size)])
@@ -213,7 +224,8 @@ def _span(responses: np.ndarray, columns: np.ndarray, negligible: float) -> np.n
     if not len(rows):
         return np.eye(size)
     _, values, directions = np.linalg.svd(rows, full_matrices=False)
-    return np.ascontiguousarray(directions[values > negligible * values[0]].T)
+    kept = directions[values > negligible * values[0]].T
+    return np.pad(kept, ((0, 0), (0, -kept.shape[1] % TOGETHER)))
 
 
 def _every(count: int, step: float) -> np.ndarray:
@@ -222,48 +234,70 @@ def _every(count: int, step: float) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, wanted).round().astype(int))
 
 
-def _search_tables(
-    responses: np.ndarray, columns: np.ndarray, given: np.ndarray
-) -> dict[str, np.ndarray]:
-    """What the search needs of responses (d, m, r) and columns (d, l, r); see `Tables`."""
-    late, fixed, _ = columns.shape
+def _search(
+    nodes: np.ndarray,
+    delays: np.ndarray,
+    rows: tuple[np.ndarray, np.ndarray],
+    conditions: tuple[np.ndarray, np.ndarray],
+    pairs: bool,
+) -> Search:
+    """What the search needs of the responses (d, m, r) and columns (d, l, r) at its places."""
+    from igdd.kernels.basis_search import COLUMNS, FEW, Search
+
+    (responses, columns), (given, positive) = rows, conditions
+    late, count, size = responses.shape
+    if len(given) > COLUMNS:
+        raise InputError(f"a curve of {len(given)} columns; expected at most {COLUMNS}")
     length = np.linalg.norm(responses, axis=2, keepdims=True)
     units = np.divide(responses, length, out=np.zeros_like(responses), where=length > 0)
-    rows = np.concatenate([columns, units], axis=1)
-    offset = np.einsum("dlr,l->dr", columns, np.nan_to_num(given))
-    masks, nodes = 1 << fixed, responses.shape[1]
-    found = {
-        "rows": rows,
-        "grounds": np.zeros((late, fixed, fixed)),
-        "mixes": np.zeros((masks, late, fixed, fixed)),
-        "shadows": np.zeros((masks, late, fixed, nodes)),
-        "remains": np.zeros((masks, late, nodes)),
-        "lengthen": np.zeros((masks, late, nodes)),
-        "grams": np.zeros((masks, late, nodes, nodes)),
-    }
-    seeker = np.zeros((late, fixed + nodes + 1, rows.shape[2]))
-    for mask in range(masks):
-        inside = [one for one in range(fixed) if mask >> one & 1 and np.isnan(given[one])]
+    free = [one for one in range(len(given)) if np.isnan(given[one])]
+    masks = [sum(1 << one for one in kept) for kept in _subsets(free, positive)]
+    seeker = np.zeros((late, count + COLUMNS + 1, size))
+    seeker[:, -1] = np.einsum("dlr,l->dr", columns, np.nan_to_num(given))
+    turns = np.zeros((len(masks), late, COLUMNS, COLUMNS))
+    shares, bends = np.zeros_like(turns), np.zeros((len(masks), late, count, 1 + COLUMNS))
+    tolls = np.zeros((len(masks), late, count, COLUMNS))
+    grams = np.zeros((len(masks), late, count, count) if pairs else (1, 1, 1, 1))
+    for number, kept in enumerate(_subsets(free, positive)):
+        bound = [one for one in kept if positive[one]]
         for d in range(late):
-            mix = _orthonormal(columns[d, inside])
-            found["mixes"][mask, d][: len(mix), inside] = mix
-            basis = mix @ columns[d, inside]
+            mix = _orthonormal(columns[d, kept])
+            basis = mix @ columns[d, kept]
             shadow = units[d] @ basis.T
-            found["shadows"][mask, d, : len(mix)] = shadow.T
-            left = units[d] - shadow @ basis
-            rest = np.linalg.norm(left, axis=1)
-            found["remains"][mask, d] = np.where(rest > PARALLEL, rest, 0.0)
-            found["lengthen"][mask, d] = 1 / np.where(rest > PARALLEL, rest, np.inf)
-            left *= found["lengthen"][mask, d][:, None]
-            found["grams"][mask, d] = left @ left.T
-            if len(inside) == np.isnan(given).sum():
-                seeker[d] = 0.0
-                seeker[d, : len(mix)], seeker[d, fixed:-1], seeker[d, -1] = basis, left, offset[d]
-                found["grounds"][d, :, : len(mix)] = columns[d] @ basis.T
-    found["offsets"] = np.einsum("dkr,dr->dk", seeker, offset)
-    # For a first look, half the digits do.
-    flat = seeker.reshape(-1, rows.shape[2]).T
-    return found | {"seeker": np.ascontiguousarray(flat, dtype=np.float32)}
+            beside = units[d] - shadow @ basis
+            rest = np.linalg.norm(beside, axis=1)
+            longer = 1 / np.where(rest > PARALLEL, rest, np.inf)
+            beside *= longer[:, None]
+            if number == 0:
+                seeker[d, :count], seeker[d, count : count + len(basis)] = beside, basis
+            whole = seeker[d, count:-1]
+            turns[number, d, : len(basis)] = basis @ whole.T
+            amounts = np.zeros((COLUMNS, len(mix)))
+            amounts[kept] = mix.T
+            amounts = np.where(np.isin(np.arange(COLUMNS), bound)[:, None], amounts, 0.0)
+            shares[number, d] = amounts @ basis @ whole.T
+            bends[number, d, :, 0] = np.einsum("mr,mr->m", beside, seeker[d, :count])
+            bends[number, d, :, 1:] = beside @ whole.T
+            tolls[number, d] = longer[:, None] * (shadow @ amounts.T)
+            if pairs:
+                grams[number, d] = beside @ beside.T
+    few = (seeker, np.einsum("dkr,dr->dk", seeker, seeker[:, -1]), turns, shares, bends, tolls)
+    least = np.array([0.0 if positive[-1] else -np.inf])
+    return Search(
+        nodes,
+        delays,
+        units,
+        np.array(masks),
+        *(np.ascontiguousarray(one, dtype=FEW) for one in (*few, grams, least)),
+    )
+
+
+def _subsets(free: list[int], positive: np.ndarray) -> list[list[int]]:
+    """Which free columns a fit may need: all, and all that is left without some of those that must
+    not be negative."""
+    may_go = [one for one in free if positive[one]]
+    gone = chain.from_iterable(combinations(may_go, count) for count in range(len(may_go) + 1))
+    return [[one for one in free if one not in without] for without in gone]
 
 
 def _orthonormal(rows: np.ndarray) -> np.ndarray:

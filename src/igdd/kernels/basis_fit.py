@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from igdd.kernels.active_sets import fit_terms
+from igdd.kernels.basis_search import LANES, Search, lanes_of, survey
 from igdd.kernels.judge import AT_BOUND, NOT_CONVERGED, NOT_FITTED, POORLY_IDENTIFIED
 from igdd.kernels.response_table import (
     BY_D,
@@ -17,7 +18,6 @@ from igdd.kernels.response_table import (
     INLINE,
     JIT,
     PARTS,
-    SUMS,
     Tables,
     Work,
     dot,
@@ -28,6 +28,7 @@ from igdd.kernels.variable_projection import CONVERGED, factorise, forward, slop
 
 # Condition of the information matrix at unit length, as the trace of its inverse.
 CONDITION = 1e9
+FEW_LANES = 8  # a larger product would begin threads of its own
 
 
 @njit(**INLINE)
@@ -119,19 +120,31 @@ def _describe(
     return fitted, status
 
 
-@njit(fastmath=SUMS, **INLINE)
-def project_onto(values: np.ndarray, basis: np.ndarray, found: np.ndarray) -> None:
-    """values (m,) times basis (m, k) into `found` (k,); a threaded product would cost its start."""
-    found[:] = 0.0
-    for i in range(values.size):
-        amount = values[i]
-        for k in range(found.size):
-            found[k] += amount * basis[i, k]
+@njit(**INLINE)
+def _see(
+    curves: np.ndarray,
+    bases: tuple[np.ndarray, np.ndarray],
+    seen: np.ndarray,
+    squares: np.ndarray,
+) -> None:
+    """Curves on the basis, and their weighted squares; 0 where there is no curve."""
+    weights, projection = bases
+    squares[:] = 0.0
+    for lane in range(len(curves)):
+        for i in range(curves.shape[1]):
+            squares[lane] += weights[i] * curves[lane, i] ** 2
+    for lane in range(0, len(curves), FEW_LANES):
+        few = curves[lane : lane + FEW_LANES]
+        np.dot(few, projection, seen[lane : lane + len(few)])
 
 
 @njit(**JIT)
 def fit_all(
-    tables: Tables, curves: np.ndarray, bases: tuple[np.ndarray, ...], exponentials: int
+    tables: Tables,
+    search: Search,
+    curves: np.ndarray,
+    bases: tuple[np.ndarray, np.ndarray],
+    exponentials: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Canonical parameters (n, p), covariance (n, p, p) and status (n,) of curves (n, t).
 
@@ -140,35 +153,35 @@ def fit_all(
     The order is c_1 .. c_l, a_1, theta_1, (a_2, theta_2,) d. Covariances are scaled by the residual
     variance; parameters at a bound have variance 0.
     """
-    weights, projection = bases
     count, frames = curves.shape
     total = tables.columns.shape[1] + 2 * exponentials + 1
     canonical = np.full((count, total), np.nan)
     covariance = np.full((count, total, total), np.nan)
     status = np.full(count, NOT_FITTED)
-    work = room(tables, exponentials)
+    work, lanes = room(tables, exponentials, search.delays.size), lanes_of(search)
     middle = work.place.copy()
-    seen = np.zeros(projection.shape[1])
-    unit = np.zeros(seen.size, dtype=np.float32)
-    products = np.zeros(tables.offsets.shape, dtype=np.float32)
+    seen, squares = np.zeros((LANES, bases[1].shape[1])), np.zeros(LANES)
     for row in range(count):
-        square = 0.0
-        for i in range(frames):
-            square += weights[i] * curves[row, i] ** 2
-        if not (square > 0 and square < np.inf):
+        if row % LANES == 0:
+            _see(curves[row : row + LANES], bases, seen, squares)
+            for lane in range(LANES):
+                scale = 1.0 / np.sqrt(squares[lane]) if 0 < squares[lane] < np.inf else 0.0
+                lanes.scales[lane] = scale
+                for i in range(seen.shape[1]):
+                    lanes.units[i, lane] = seen[lane, i] * scale if scale > 0 else 0.0
+            survey(search, lanes, exponentials)
+        lane = row % LANES
+        square, curve = squares[lane], seen[lane]
+        if not 0 < square < np.inf:
             continue
-        project_onto(curves[row], projection, seen)
         work.scale[0] = 1.0 / np.sqrt(square)
-        for i in range(seen.size):
-            unit[i] = seen[i] * work.scale[0]
-        project_onto(unit, tables.seeker, products.ravel())
         work.place[:] = middle
-        left, outcome = fit_terms(tables, work, seen, products)
+        left, outcome = fit_terms(tables, (search, lanes, lane), work, curve)
         if not left < np.inf:
             continue
         fitted, said = _describe(tables, work, canonical[row], covariance[row])
-        for i in range(seen.size):
-            square -= seen[i] * seen[i]
+        for i in range(curve.size):
+            square -= curve[i] * curve[i]
         spare = frames - fitted
         covariance[row] *= (left + max(square, 0.0)) / spare if spare > 0 else np.nan
         status[row] = said | (0 if outcome == CONVERGED else NOT_CONVERGED)

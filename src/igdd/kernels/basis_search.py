@@ -1,90 +1,214 @@
-"""Where a fit of exponential responses begins: the best place of a grid of rates and delays.
+"""Where fits of exponential responses begin: the best places of a grid of rates and delays.
 
-Products of the curve with the tabulated responses and columns are all that the search needs. The
-parts of the responses along the columns are known beforehand, so that what every rate, or pair of
-rates, would explain follows by a few multiplications.
+Products of a curve with the tabulated responses and columns are all that the search needs. What a
+response, or a pair of them, would explain beside any of the columns follows by a few
+multiplications, and so do the coefficients: of every delay it keeps the best whose coefficients all
+have a sign that they may have. Curves are searched side by side, as a processor computes.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-from igdd.kernels.response_table import INLINE, Tables, Work
+from igdd.kernels.response_table import INLINE, SUMS, Work
 
-# What is known of the best place at one delay: what it explains, how many exponentials, the mask of
-# the columns, the nodes of both, where the first is between its nodes, whether its signs hold, and
-# the gain again, which stays when the delay is crossed out.
-GAIN, COUNT, MASK, FIRST, SECOND, PLACE, SIGNED, KEPT = range(8)
+LANES = 64  # curves that are searched side by side
+COLUMNS = 2  # the most that a model may have; absent ones are 0
+NODES = 128  # more than any search has
+NOTHING = np.float32(-np.inf)
+WORTH = 1e-6  # what a second exponential must explain beyond one: less is rounding
+FEW = np.float32  # for a first look, half the digits do
+
+
+class Search(NamedTuple):
+    """What is known before any curve is seen; arrays of FEW, but for the first three and `masks`.
+
+    r: size of a projected curve; l = COLUMNS; every response stands at length 1
+
+    nodes    (mc,) u of the search
+    delays   (dc,) d of the search
+    rows     (dc, mc, r) responses
+    masks    (m,) which columns stand beside the exponentials: all that are free, and fewer where
+             one must not be negative
+    seeker   (dc, mc + l + 1, r) what the responses have beside the free columns, at length 1; the
+             free columns made orthonormal; the held columns' curve
+    held     (dc, mc + l + 1) products of those with the held columns' curve
+    turns    (m, dc, l, l) the columns of a mask made orthonormal, along the seeker's
+    shares   (m, dc, l, l) coefficients of the columns that must not be negative, along the seeker's
+    bends    (m, dc, mc, 1 + l) what a response has beside a mask's columns, at length 1, along the
+             seeker's response and columns
+    tolls    (m, dc, mc, l) what those coefficients lose to that at height 1
+    grams    (m, dc, mc, mc) products of that; (1, 1, 1, 1) where there are no two exponentials
+    least    (1,) height that an exponential must exceed
+    """
+
+    nodes: np.ndarray
+    delays: np.ndarray
+    rows: np.ndarray
+    masks: np.ndarray
+    seeker: np.ndarray
+    held: np.ndarray
+    turns: np.ndarray
+    shares: np.ndarray
+    bends: np.ndarray
+    tolls: np.ndarray
+    grams: np.ndarray
+    least: np.ndarray
+
+
+class Lanes(NamedTuple):
+    """Room for LANES curves, which are the last axis of every array.
+
+    units     (r,) curves at length 1
+    scales    one over their lengths
+    products  (mc + l + 1,) with the seeker, without the held columns
+    costs     what the held columns add to the sum of squares
+    base      (m,) what the columns of a mask explain, without the costs
+    amounts   (l,) their coefficients, 0 for those that may have any sign
+    heights   (m, mc) of the responses beside them
+    trial     what one choice explains
+    tops      (dc,) the most that anything explains at a delay; `codes`: what that is
+    places    (dc,) u of its first exponential
+    """
+
+    units: np.ndarray
+    scales: np.ndarray
+    products: np.ndarray
+    costs: np.ndarray
+    base: np.ndarray
+    amounts: np.ndarray
+    heights: np.ndarray
+    trial: np.ndarray
+    tops: np.ndarray
+    codes: np.ndarray
+    places: np.ndarray
 
 
 @njit(**INLINE)
-def _recall(tables: Tables, work: Work, products: np.ndarray, where: tuple[int, int]) -> None:
-    """Products of the curve, at length 1 and without the held columns, with the columns and the
-    responses of a delay, out of those with the seeker, whose columns are those of a mask."""
-    mask, late = where
-    fixed, scale = tables.columns.shape[1], work.scale[0]
-    for i in range(fixed):
-        work.parts[i] = products[late, i] - scale * tables.offsets[late, i]
-    for column in range(fixed):
-        work.along[column] = 0.0
-        for i in range(fixed):
-            work.along[column] += tables.grounds[late, column, i] * work.parts[i]
-    for node in range(tables.nodes.size):
-        beside = products[late, fixed + node] - scale * tables.offsets[late, fixed + node]
-        work.along[fixed + node] = tables.remains[mask, late, node] * beside
-    for i in range(fixed):
-        for node in range(tables.nodes.size):
-            work.along[fixed + node] += tables.shadows[mask, late, i, node] * work.parts[i]
+def lanes_of(search: Search) -> Lanes:
+    """Room for a search."""
+    late, products, size = search.seeker.shape
+    masks, nodes = search.masks.size, search.nodes.size
+    return Lanes(
+        units=np.zeros((size, LANES), dtype=FEW),
+        scales=np.zeros(LANES, dtype=FEW),
+        products=np.zeros((products, LANES), dtype=FEW),
+        costs=np.zeros(LANES, dtype=FEW),
+        base=np.zeros((masks, LANES), dtype=FEW),
+        amounts=np.zeros((COLUMNS, LANES), dtype=FEW),
+        heights=np.zeros((masks, nodes, LANES), dtype=FEW),
+        trial=np.zeros(LANES, dtype=FEW),
+        tops=np.zeros((late, LANES), dtype=FEW),
+        codes=np.zeros((late, LANES), dtype=FEW),
+        places=np.zeros((late, LANES), dtype=FEW),
+    )
+
+
+@njit(fastmath=SUMS, **INLINE)
+def _see(search: Search, lanes: Lanes, late: int) -> None:
+    """Products of the curves with the seeker at one delay."""
+    np.dot(search.seeker[late], lanes.units, lanes.products)
+    last = lanes.products.shape[0] - 1
+    square = search.held[late, last]
+    if square == 0:
+        lanes.costs[:] = 0
+        return
+    for lane in range(LANES):
+        scale = lanes.scales[lane]
+        lanes.costs[lane] = scale * (scale * square - 2 * lanes.products[last, lane])
+    for one in range(last):
+        for lane in range(LANES):
+            lanes.products[one, lane] -= lanes.scales[lane] * search.held[late, one]
+
+
+@njit(fastmath=SUMS, **INLINE)
+def _stand(search: Search, lanes: Lanes, number: int, late: int) -> None:
+    """What the columns of a mask explain by themselves, and their coefficients."""
+    first = search.nodes.size
+    turns, shares = search.turns[number, late], search.shares[number, late]
+    a, b, c, d = turns[0, 0], turns[0, 1], turns[1, 0], turns[1, 1]
+    for lane in range(LANES):
+        one, other = lanes.products[first, lane], lanes.products[first + 1, lane]
+        explained = (a * one + b * other) ** 2 + (c * one + d * other) ** 2
+        lanes.base[number, lane] = explained - lanes.costs[lane]
+    for column in range(COLUMNS):
+        a, b = shares[column, 0], shares[column, 1]
+        for lane in range(LANES):
+            one, other = lanes.products[first, lane], lanes.products[first + 1, lane]
+            lanes.amounts[column, lane] = a * one + b * other
+    for lane in range(LANES):
+        good = (lanes.amounts[0, lane] >= 0) & (lanes.amounts[1, lane] >= 0)
+        base = lanes.base[number, lane]
+        lanes.trial[lane] = base if good else NOTHING
 
 
 @njit(**INLINE)
-def _heights(tables: Tables, work: Work, where: tuple[int, int]) -> float:
-    """Share that the columns of a mask explain at one delay; the responses' into `heights`."""
-    mask, late = where
-    fixed, explained = tables.columns.shape[1], 0.0
-    for i in range(fixed):
-        work.parts[i] = 0.0
-        for column in range(fixed):
-            work.parts[i] += tables.mixes[mask, late, i, column] * work.along[column]
-        explained += work.parts[i] ** 2
-    for node in range(tables.nodes.size):
-        work.heights[node] = work.along[fixed + node]
-    for i in range(fixed):
-        for node in range(tables.nodes.size):
-            work.heights[node] -= tables.shadows[mask, late, i, node] * work.parts[i]
-    least = 0.0 if tables.positive[-1] else -np.inf
-    for node in range(tables.nodes.size):
-        work.heights[node] = max(work.heights[node] * tables.lengthen[mask, late, node], least)
-    return explained
+def _code(number: int, count: int, one: int, other: int) -> int:
+    """Number of the mask, how many exponentials, and their nodes, in one that FEW holds."""
+    return ((4 * number + count) * NODES + one) * NODES + other
 
 
 @njit(**INLINE)
-def _signs(
-    tables: Tables, work: Work, where: tuple[int, int], pair: tuple[int, int], count: int
-) -> bool:
-    """Whether no column of the mask gets a coefficient below 0 beside these exponentials."""
-    mask, late = where
-    fixed = tables.columns.shape[1]
-    first, second = 0.0, 0.0
-    if count == 1:
-        first = work.heights[pair[0]] * tables.lengthen[mask, late, pair[0]]
-    if count == 2:
-        g = tables.grams[mask, late, pair[0], pair[1]]
-        x, y = work.heights[pair[0]], work.heights[pair[1]]
-        first = (x - g * y) / (1 - g * g) * tables.lengthen[mask, late, pair[0]]
-        second = (y - g * x) / (1 - g * g) * tables.lengthen[mask, late, pair[1]]
-    for column in range(fixed):
-        if not tables.positive[column]:
-            continue
-        amount = 0.0
-        for i in range(fixed):
-            left = work.parts[i] - tables.shadows[mask, late, i, pair[0]] * first
-            left -= tables.shadows[mask, late, i, pair[1]] * second
-            amount += tables.mixes[mask, late, i, column] * left
-        if amount < 0:
-            return False
-    return True
+def _decode(code: int) -> tuple[int, int, int, int]:
+    """What `_code` was made of."""
+    place = code // NODES**2
+    return place // 4, place % 4, code // NODES % NODES, code % NODES
+
+
+@njit(**INLINE)
+def _keep(lanes: Lanes, late: int, code: int) -> None:
+    """Keep what was tried where it explains more than all before at this delay."""
+    this = FEW(code)
+    for lane in range(LANES):
+        now, top, old = lanes.trial[lane], lanes.tops[late, lane], lanes.codes[late, lane]
+        lanes.tops[late, lane] = now if now > top else top
+        lanes.codes[late, lane] = this if now > top else old
+
+
+@njit(fastmath=SUMS, **INLINE)
+def _try_each(search: Search, lanes: Lanes, number: int, late: int) -> None:
+    """Every response beside the columns of a mask."""
+    nodes, least = search.nodes.size, search.least[0]
+    for node in range(nodes):
+        bend = search.bends[number, late, node]
+        own, first, second = bend[0], bend[1], bend[2]
+        for lane in range(LANES):
+            height = own * lanes.products[node, lane] + first * lanes.products[nodes, lane]
+            lanes.heights[number, node, lane] = height + second * lanes.products[nodes + 1, lane]
+    for node in range(nodes):
+        first, second = search.tolls[number, late, node, 0], search.tolls[number, late, node, 1]
+        for lane in range(LANES):
+            height = lanes.heights[number, node, lane]
+            good = height > least
+            good &= lanes.amounts[0, lane] >= first * height
+            good &= lanes.amounts[1, lane] >= second * height
+            gain = lanes.base[number, lane] + height * height
+            lanes.trial[lane] = gain if good else NOTHING
+        _keep(lanes, late, _code(number, 1, node, node))
+
+
+@njit(fastmath=SUMS, **INLINE)
+def _try_pairs(search: Search, lanes: Lanes, number: int, late: int) -> None:
+    """Every pair of responses beside the columns of a mask."""
+    nodes, least = search.nodes.size, search.least[0]
+    for one in range(nodes):
+        for other in range(one + 1, nodes):
+            gram = search.grams[number, late, one, other]
+            rest = 1 / (1 - gram * gram)
+            toll, other_toll = search.tolls[number, late, one], search.tolls[number, late, other]
+            a, b, c, d = toll[0], toll[1], other_toll[0], other_toll[1]
+            for lane in range(LANES):
+                x, y = lanes.heights[number, one, lane], lanes.heights[number, other, lane]
+                first, second = (x - gram * y) * rest, (y - gram * x) * rest
+                good = (first > least) & (second > least)
+                good &= lanes.amounts[0, lane] >= a * first + c * second
+                good &= lanes.amounts[1, lane] >= b * first + d * second
+                gain = lanes.base[number, lane] + x * first + y * second - FEW(WORTH)
+                lanes.trial[lane] = gain if good else NOTHING
+            _keep(lanes, late, _code(number, 2, one, other))
 
 
 @njit(**INLINE)
@@ -98,141 +222,70 @@ def _vertex(below: float, here: float, above: float) -> tuple[float, float]:
 
 
 @njit(**INLINE)
-def _tallest(
-    tables: Tables, work: Work, where: tuple[int, int], enough: float, signed: bool
-) -> int:
-    """The node whose response explains most beside the columns, and more than enough; -1: none."""
-    one, most = -1, enough
-    for node in range(tables.nodes.size):
-        if work.heights[node] ** 2 > most:
-            one, most = node, work.heights[node] ** 2
-    if one < 0 or not signed or _signs(tables, work, where, (one, one), 1):
-        return one
-    one, most = -1, enough
-    for node in range(tables.nodes.size):
-        taller = work.heights[node] ** 2 > most
-        if taller and _signs(tables, work, where, (node, node), 1):
-            one, most = node, work.heights[node] ** 2
-    return one
+def _look_between(search: Search, lanes: Lanes, late: int, single: bool) -> None:
+    """Where the first exponential of the best is: between the nodes, if it is the only one."""
+    last, least = search.nodes.size - 1, search.least[0]
+    for lane in range(LANES):
+        number, count, node, _ = _decode(np.uint32(lanes.codes[late, lane]))
+        place = search.nodes[node]
+        if single and count == 1 and 0 < node < last:
+            # A grid hides what lies between its nodes, and with it the order of the delays.
+            base = lanes.base[number, lane]
+            below = max(lanes.heights[number, node - 1, lane], least)
+            above = max(lanes.heights[number, node + 1, lane], least)
+            here = lanes.tops[late, lane]
+            shift, top = _vertex(base + below * below, here, base + above * above)
+            place += shift * (search.nodes[node + 1] - search.nodes[node - 1]) / 2
+            lanes.tops[late, lane] = top
+        lanes.places[late, lane] = place
 
 
 @njit(**INLINE)
-def _improve(tables: Tables, work: Work, where: tuple[int, int], base: float, signed: bool) -> None:
-    """Put into the work's best of a delay what explains more than it with the columns of a mask.
-
-    base    what those columns explain, without what the held ones cost
-    signed  whether no coefficient may have a sign that it must not have
-    """
-    mask, late = where
-    size, best = tables.nodes.size, work.best[late]
-    if base > best[GAIN] and (not signed or _signs(tables, work, where, (0, 0), 0)):
-        best[GAIN], best[COUNT], best[MASK] = base, 0, mask
-    one = _tallest(tables, work, where, max(best[GAIN] - base, 0.0), signed)
-    if one >= 0:
-        best[GAIN], best[COUNT], best[MASK] = base + work.heights[one] ** 2, 1, mask
-        best[FIRST], best[PLACE] = one, tables.nodes[one]
-    if 0 < one < size - 1 and work.place.size == 2:
-        # A grid hides what lies between its nodes, and with it the order of the delays.
-        below, above = work.heights[one - 1], work.heights[one + 1]
-        shift, best[GAIN] = _vertex(base + below * below, best[GAIN], base + above * above)
-        best[PLACE] += shift * (tables.nodes[one + 1] - tables.nodes[one - 1]) / 2
-    if work.place.size == 2:
-        return
-    for first in range(size):
-        x = work.heights[first]
-        for second in range(first + 1, size):
-            g, y = tables.grams[mask, late, first, second], work.heights[second]
-            # Both coefficients are positive just where each beats the other's shadow.
-            if x <= g * y or y <= g * x:
-                continue
-            gain = base + (x * x + y * y - 2 * g * x * y) / (1 - g * g)
-            if gain > best[GAIN]:
-                pair = (first, second)
-                if not signed or _signs(tables, work, where, pair, 2):
-                    best[GAIN], best[COUNT], best[MASK] = gain, 2, mask
-                    best[FIRST], best[SECOND], best[PLACE] = first, second, tables.nodes[first]
+def survey(search: Search, lanes: Lanes, exponentials: int) -> None:
+    """What is best at every delay, for each of the curves."""
+    for late in range(search.delays.size):
+        _see(search, lanes, late)
+        lanes.tops[late] = NOTHING
+        for number in range(search.masks.size):
+            _stand(search, lanes, number, late)
+            _keep(lanes, late, _code(number, 0, 0, 0))
+            _try_each(search, lanes, number, late)
+            if exponentials == 2:
+                _try_pairs(search, lanes, number, late)
+        _look_between(search, lanes, late, exponentials == 1)
 
 
 @njit(**INLINE)
-def survey(tables: Tables, work: Work, products: np.ndarray, every: int) -> None:
-    """The best of every delay with all columns, whatever their signs.
-
-    products  (dc, l + mc + 1) of the curve, at length 1, with the seeker
-    """
-    fixed, size, scale = tables.columns.shape[1], tables.nodes.size, work.scale[0]
-    for late in range(tables.delays.size):
-        best = work.best[late]
-        best[:] = 0.0
-        best[GAIN], best[MASK] = -np.inf, every
-        base = scale * 2 * products[late, fixed + size]
-        base -= scale * scale * tables.offsets[late, fixed + size]
-        for i in range(fixed):
-            base += (products[late, i] - scale * tables.offsets[late, i]) ** 2
-        for node in range(size):
-            height = products[late, fixed + node] - scale * tables.offsets[late, fixed + node]
-            work.heights[node] = height if height > 0 or not tables.positive[-1] else 0.0
-        _improve(tables, work, (every, late), base, False)
-        best[KEPT] = best[GAIN]
-
-
-@njit(**INLINE)
-def _hold_signs(tables: Tables, work: Work, products: np.ndarray, late: int) -> None:
-    """The best of a delay whose coefficients all have a sign that they may have."""
-    best, fixed, size = work.best[late], tables.columns.shape[1], tables.nodes.size
-    best[SIGNED] = 1
-    every = int(best[MASK])
-    _recall(tables, work, products, (every, late))
-    _heights(tables, work, (every, late))
-    first, second = int(best[FIRST]), int(best[SECOND])
-    if int(best[COUNT]) < 2:
-        second = first
-    if _signs(tables, work, (every, late), (first, second), int(best[COUNT])):
-        best[GAIN] = best[KEPT]
-        return
-    scale = work.scale[0]
-    cost = scale * scale * tables.offsets[late, fixed + size]
-    cost -= 2 * scale * products[late, fixed + size]
-    best[GAIN] = -np.inf
-    for mask in range(every, -1, -1):
-        if (mask | every) == every:
-            explained = _heights(tables, work, (mask, late))
-            _improve(tables, work, (mask, late), explained - cost, True)
-    best[KEPT] = best[GAIN]
-
-
-@njit(**INLINE)
-def climb(tables: Tables, work: Work, products: np.ndarray, least: float) -> tuple[int, int, float]:
+def next_place(
+    search: Search, lanes: Lanes, lane: int, work: Work, least: float
+) -> tuple[int, int, float]:
     """Put the work at the best delay and rates that are left: the columns' mask, how many
     exponentials, what they explain. The mask is -1 where nothing is left that explains `least`.
 
-    Only a delay that explains more than those beside it is a place to begin from.
+    Only a delay that explains no less than those beside it is a place to begin from.
     """
-    count = tables.delays.size
-    while True:
-        late = 0
-        for one in range(count):
-            if work.best[one, GAIN] > work.best[late, GAIN]:
-                late = one
-        gain = work.best[late, GAIN]
-        if not gain > least:
-            return -1, 0, least
-        work.best[late, GAIN] = -np.inf
-        before, after = max(late - 1, 0), min(late + 1, count - 1)
-        if max(work.best[before, KEPT], work.best[after, KEPT]) > gain:
-            continue
-        if work.best[late, SIGNED] == 1:
-            break
-        _hold_signs(tables, work, products, late)
-    best, last = work.best[late], work.place.size - 1
-    if best[COUNT] > 0:
-        work.place[0] = best[PLACE]
-    if best[COUNT] > 1:
-        work.place[1] = tables.nodes[int(best[SECOND])]
-    work.place[last], top = tables.delays[late], gain
-    if 0 < late < count - 1:
-        below, above = work.best[late - 1], work.best[late + 1]
-        shift, top = _vertex(below[KEPT], best[KEPT], above[KEPT])
-        work.place[last] += shift * (tables.delays[late + 1] - tables.delays[late - 1]) / 2
-        if last == 1 and below[COUNT] == above[COUNT] == best[COUNT] == 1:
-            work.place[0] += shift * (above[PLACE] - below[PLACE]) / 2
-    return int(best[MASK]), int(best[COUNT]), top
+    best, top, count = -1, least, search.delays.size
+    for late in range(count):
+        gain = lanes.tops[late, lane]
+        if gain > top and not work.seen[late]:
+            before, after = max(late - 1, 0), min(late + 1, count - 1)
+            if gain >= max(lanes.tops[before, lane], lanes.tops[after, lane]):
+                best, top = late, gain
+    if best < 0:
+        return -1, 0, least
+    work.seen[best] = True
+    number, size, _, second = _decode(np.uint32(lanes.codes[best, lane]))
+    last = work.place.size - 1
+    if size > 0:
+        work.place[0] = lanes.places[best, lane]
+    if size > 1:
+        work.place[1] = search.nodes[second]
+    work.place[last] = search.delays[best]
+    if 0 < best < count - 1:
+        below, above = lanes.tops[best - 1, lane], lanes.tops[best + 1, lane]
+        shift, top = _vertex(below, top, above)
+        work.place[last] += shift * (search.delays[best + 1] - search.delays[best - 1]) / 2
+        if last == 1 and size == 1:
+            leads = lanes.places[best + 1, lane] - lanes.places[best - 1, lane]
+            work.place[0] += shift * leads / 2
+    return search.masks[number], size, top

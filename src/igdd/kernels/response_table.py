@@ -16,6 +16,7 @@ from numba import njit
 SUMS = {"reassoc", "contract"}
 JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 INLINE = JIT | {"forceinline": True}
+ON_NODE = 1e-9  # of a step: nearer to a node is on it
 # Rows that a column of the fit takes in the work: its value and derivatives.
 VALUE, BY_U, BY_UU, BY_D, BY_UD, BY_DD, PARTS = range(7)
 
@@ -29,18 +30,6 @@ class Tables(NamedTuple):
     grid         h, k: steps of u and d; least and largest d; scale of theta; largest step of d
     given        (l,) coefficients that are held, NaN where free
     positive     (l + 1,) whether a coefficient must not be negative; the last: of the exponentials
-    nodes        (mc,) u of the search
-    delays       (dc,) d of the search
-    rows         (dc, l + mc, r) columns, and responses at length 1, of the search
-    grounds      (dc, l, l) products of the columns with the free ones made orthonormal
-    seeker       (r, dc (l + mc + 1)) for each delay the free columns made orthonormal, what the
-                 responses have beside them at length 1, and the columns that are held
-    offsets      (dc, l + mc + 1) products of those with the columns that are held
-    mixes        (masks, dc, l, l) the columns of a mask, made orthonormal
-    shadows      (masks, dc, l, mc) products of those with the responses
-    remains      (masks, dc, mc) length of what the responses have beside them; 0: nothing
-    lengthen     (masks, dc, mc) one over that; 0: nothing
-    grams        (masks, dc, mc, mc) products of what remains, at length 1; for two exponentials
     """
 
     responses: np.ndarray
@@ -48,17 +37,6 @@ class Tables(NamedTuple):
     grid: np.ndarray
     given: np.ndarray
     positive: np.ndarray
-    nodes: np.ndarray
-    delays: np.ndarray
-    rows: np.ndarray
-    grounds: np.ndarray
-    seeker: np.ndarray
-    offsets: np.ndarray
-    mixes: np.ndarray
-    shadows: np.ndarray
-    remains: np.ndarray
-    lengthen: np.ndarray
-    grams: np.ndarray
 
 
 class Work(NamedTuple):
@@ -76,10 +54,7 @@ class Work(NamedTuple):
     matrices      (5, s, s) products, second derivatives (exact, rough), a step's matrix and factor
     vectors       (7, s) right-hand side, downhill slope, step, origin, two places, lengths
     hermite       (2, 12)
-    heights       (mc,) of the search
-    parts         (l,) of the search
-    along         (l + mc,) of the search
-    best          (dc, 8) of the search: see `igdd.kernels.basis_search`
+    seen          (dc,) which delays of the search were begun from
     scale         (1,) one over the curve's length
     names         (2, s) numbers of what was fitted, among the rows and the canonical parameters
     kept_use      (k,) of the best fit so far
@@ -97,10 +72,7 @@ class Work(NamedTuple):
     matrices: np.ndarray
     vectors: np.ndarray
     hermite: np.ndarray
-    heights: np.ndarray
-    parts: np.ndarray
-    along: np.ndarray
-    best: np.ndarray
+    seen: np.ndarray
     scale: np.ndarray
     names: np.ndarray
     kept_use: np.ndarray
@@ -108,8 +80,8 @@ class Work(NamedTuple):
 
 
 @njit(**JIT)
-def room(tables: Tables, exponentials: int) -> Work:
-    """Room for fits with these tables."""
+def room(tables: Tables, exponentials: int, delays: int = 0) -> Work:
+    """Room for fits with these tables, begun from a search over so many delays."""
     fixed, size = tables.columns.shape[1], tables.responses.shape[3]
     terms, unknowns = fixed + exponentials, exponentials + 1
     rows = np.zeros((PARTS * terms + unknowns + 1, size))
@@ -129,10 +101,7 @@ def room(tables: Tables, exponentials: int) -> Work:
         np.zeros((5, terms + unknowns, terms + unknowns)),
         np.zeros((7, terms + unknowns)),
         np.zeros((2, 12)),
-        np.zeros(tables.nodes.size),
-        np.zeros(fixed),
-        np.zeros(fixed + tables.nodes.size),
-        np.zeros((tables.delays.size, 8)),
+        np.zeros(delays, dtype=np.bool_),
         np.zeros(1),
         np.zeros((2, terms + unknowns), dtype=np.int64),
         np.zeros(terms, dtype=np.int64),
@@ -158,9 +127,16 @@ def add(rows: np.ndarray, target: int, amount: float, source: int) -> None:
 
 
 @njit(**INLINE)
-def _weights(position: float, step: float, count: int, weights: np.ndarray, one: int) -> int:
-    """Node below a position on a grid from 0, and the Hermite weights there and of two slopes."""
-    node = min(max(int(position / step), 0), count - 2)
+def _weights(
+    position: float, step: float, count: int, weights: np.ndarray, one: int, left: bool = False
+) -> int:
+    """Node below a position on a grid from 0, and the Hermite weights there and of two slopes.
+
+    A node itself belongs to what follows it, or to what is left of it.
+    """
+    below = int(position / step + ON_NODE)
+    below -= left and position / step - below < ON_NODE
+    node = min(max(below, 0), count - 2)
     s = position / step - node
     weights[one, 0] = (1 + 2 * s) * (1 - s) * (1 - s)
     weights[one, 1] = s * (1 - s) * (1 - s)
@@ -235,15 +211,19 @@ def _columns_later(columns: np.ndarray, late: int, weights: np.ndarray, rows: np
 
 
 @njit(**INLINE)
-def evaluate(tables: Tables, work: Work) -> None:
-    """Values and derivatives of all columns in use at the work's place."""
+def evaluate(tables: Tables, work: Work, left: bool = False) -> None:
+    """Values and derivatives of all columns in use at the work's place.
+
+    left  whether derivatives at a node of the delay, where columns may bend, are those towards
+          earlier delays
+    """
     delayed = tables.responses.shape[2] == 4
     fixed = tables.columns.shape[1]
     exponentials = work.use.size - fixed
     late = 0
     if delayed:
         since = work.place[exponentials] - tables.grid[2]
-        late = _weights(since, tables.grid[1], tables.responses.shape[0], work.hermite, 1)
+        late = _weights(since, tables.grid[1], tables.responses.shape[0], work.hermite, 1, left)
         _columns_later(tables.columns, late, work.hermite, work.rows)
     for j in range(exponentials):
         if work.use[fixed + j] == 0:

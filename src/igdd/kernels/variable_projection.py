@@ -18,6 +18,7 @@ from igdd.kernels.response_table import (
     BY_UD,
     BY_UU,
     INLINE,
+    ON_NODE,
     PARTS,
     Tables,
     Work,
@@ -28,11 +29,13 @@ from igdd.kernels.response_table import (
 
 CONVERGED, STALLED, BEATEN = 0, 1, 2
 MOST_STEPS = 80
-# A Newton step of this length leaves an error of its square.
-NEWTON_STEP = 1e-5
+# A Newton step of this length leaves an error of its square; the second: beside a delay, where the
+# tables themselves are good to 1e-6.
+NEWTON_STEP = 1e-4, 1e-3
 SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
-# What a step could still gain over the sum of squares: 1e-7 standard errors from the minimum.
-SETTLED = 1e-16
+# What a step could still gain over the sum of squares: so little is 1e-6 standard errors from the
+# minimum, and 1e-5 beside a delay.
+SETTLED = 1e-14, 1e-12
 HOPE = 4.0  # how much more a fit may gain than its Newton step promises
 LONGEST_STEP = 1.0  # in u
 STIFF = 1e10
@@ -238,6 +241,39 @@ def _move(tables: Tables, work: Work) -> float:
 
 
 @njit(**INLINE)
+def _node_before(tables: Tables, work: Work) -> float:
+    """The first node of the delay on the way from the origin to the work's place; NaN: none."""
+    last, low, step = work.place.size - 1, tables.grid[2], tables.grid[1]
+    begun, ended = (work.vectors[3, last] - low) / step, (work.place[last] - low) / step
+    node = np.floor(begun + ON_NODE) + 1 if ended > begun else np.ceil(begun - ON_NODE) - 1
+    if abs(ended - begun) <= abs(node - begun):
+        return np.nan
+    return float(low + node * step)
+
+
+@njit(**INLINE)
+def _rest_on_node(tables: Tables, work: Work) -> float:
+    """Hold a delay on a node of the tables, where the columns bend, if neither side is downhill.
+
+    The steepest slope of what moves; the work's derivatives are those of the side that is downhill.
+    """
+    last = work.place.size - 1
+    position = (work.place[last] - tables.grid[2]) / tables.grid[1]
+    steepest: float = slopes(tables, work)
+    on_node = abs(position - np.rint(position)) < ON_NODE
+    if not on_node or not work.moving[last] or work.vectors[1, last] > 0:
+        return steepest
+    evaluate(tables, work, True)
+    steepest = slopes(tables, work)
+    if work.vectors[1, last] >= 0:
+        work.moving[last], steepest = False, 0.0
+        for x in range(last):
+            if work.moving[x]:
+                steepest = max(steepest, abs(work.vectors[1, x]))
+    return steepest
+
+
+@njit(**INLINE)
 def _allowed(tables: Tables, work: Work) -> bool:
     """Whether no exponential has a coefficient that it must not have."""
     fixed = tables.columns.shape[1]
@@ -261,7 +297,9 @@ def descend(
     least, squares = 0.0, np.inf
     for i in range(curve.size):
         least += 1e-30 * curve[i] * curve[i]
+    delayed = tables.responses.shape[2] == 4
     damping, length, newton, outcome, last = 0.0, np.inf, False, STALLED, False
+    landed = False
     for _ in range(MOST_STEPS):
         evaluate(tables, work)
         reached = project(curve, work)
@@ -271,15 +309,27 @@ def descend(
         better = better and (squares == np.inf or _allowed(tables, work))
         if better:
             squares = reached
-            if newton and length < NEWTON_STEP:
+            if newton and length < NEWTON_STEP[int(delayed)]:
                 return squares, CONVERGED
             for x in range(work.place.size):
                 origin[x] = work.place[x]
-            if slopes(tables, work) == 0.0:
+            if _rest_on_node(tables, work) == 0.0:
                 return squares, CONVERGED
+            landed = False
             _curvature(tables, work)
             damping = damping / 10 if damping > 1e-4 else 0.0
         else:
+            node = np.nan if landed else _node_before(tables, work)
+            if not np.isnan(node):
+                # Beyond a bend of the columns nothing is as it was foreseen: as far as that.
+                unknowns, landed, newton = work.place.size, True, False
+                share = (node - origin[unknowns - 1]) / (
+                    work.place[unknowns - 1] - origin[unknowns - 1]
+                )
+                for x in range(unknowns):
+                    work.place[x] = origin[x] + share * (work.place[x] - origin[x])
+                work.place[unknowns - 1] = node
+                continue
             settled = newton and length < SHORTEST_STEP
             damping = max(10 * damping, 1e-3)
             if settled or damping > STIFF:
@@ -292,7 +342,7 @@ def descend(
         gain = 0.0
         for x in range(work.place.size):
             gain += work.vectors[2, x] * work.vectors[1, x]
-        if better and newton and gain <= SETTLED * squares + least:
+        if better and newton and gain <= SETTLED[int(delayed)] * squares + least:
             return squares, CONVERGED
         if better and newton and squares - HOPE * gain > record:
             return squares, BEATEN

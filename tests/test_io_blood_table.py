@@ -96,10 +96,12 @@ def test_rows_that_a_program_filled_with_zeros_are_no_samples(tmp_path, padding)
         ({"WholeBloodAvail": True}, ROWS, "whole_blood_radioactivity"),
         ({}, ROWS.replace("time", "clock"), "time"),
         ({}, ROWS + "1\t3\t80\n", "ascending"),
-        ({}, ROWS + "n/a\t3\t80\n", "finite time"),
+        ({}, ROWS + "n/a\t3\t80\n", "sample 3 has no time"),
+        ({}, ROWS + "1\t2.5\t90\n", "sort the rows, and keep one"),
+        ({}, ROWS.split("\n")[0] + "\n", "holds no sample"),
+        ({}, ROWS.replace("90", "0.9"), "in per cent and holds at most 0.9"),
         ({}, ROWS + "2\thigh\t80\n", "'high'"),
         ({}, ROWS + "2\t1,5\t80\n", "decimal point"),
-        ({}, ROWS.split("\n")[0] + "\n", "samples"),
     ],
 )
 def test_a_recording_that_is_not_clear_is_refused(tmp_path, change, rows, message):

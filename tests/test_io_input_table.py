@@ -79,11 +79,16 @@ def test_a_parent_fraction_in_per_cent_is_a_share(tmp_path):
         ("time[s]\tplasma[Bq/mL]\tcp[Bq/mL]\n0\t1\t1\n", InputError, "both hold plasma"),
         ("clock[s]\tplasma[Bq/mL]\n0\t1\n", InputError, "named 'time'"),
         ("time[s]\ta[mM]\tb[mM]\n0\t1\t1\n", InputError, "beside the time"),
-        ("time[s]\tplasma[Bq/mL]\n", InputError, "sample"),
         ("", InputError, "empty"),
         ("time[s]\tplasma[Bq/mL]\n5\t1\n5\t2\n", InputError, "ascending"),
         ("time[s]\tplasma[Bq/mL]\n0\t1,5\n", InputError, "decimal point"),
-        ("time[s]\tplasma[Bq/mL]\nn/a\t1\n", InputError, "finite time"),
+        ("time[s]\tplasma[Bq/mL]\nn/a\t1\n", InputError, "sample 1 has no time"),
+        ("time[s]\tplasma[Bq/mL]\n", InputError, "holds no sample"),
+        (
+            "time[s]\tplasma[Bq/mL]\tparent_fraction[%]\n0\t1\t1\n9\t2\t0.8\n",
+            InputError,
+            "in per cent and holds at most 1",
+        ),
         (
             "time[s]\tplasma[Bq/mL]\tparent_fraction\n0\t1\t95\n",
             InputError,

@@ -77,6 +77,32 @@ def test_a_workbook_gives_what_its_cells_hold(tmp_path):
     assert_allclose(table["mass_mg"], [1.5, np.nan])
 
 
+@pytest.mark.parametrize(
+    "cells",
+    ["1\nx\n2", "1\n1_000", "1\ninf", "1\n1e999", "1\n007", '"1\n2"\n3', "1\n0x1", "1\n1e0001"],
+)
+def test_a_column_with_one_cell_that_is_no_number_is_text(tmp_path, cells):
+    column = tables.read_table(write(tmp_path, "a.csv", f"a\n{cells}\n"))["a"]
+    assert column.iloc[0] in ("1", "1\n2")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1", ".5", "-2.", "+3e-2", "1E5"],
+        ["n/a", "1", "NaN", "", "2"],
+        ["n/a", "N/A"],
+        ["0", "-07"],
+    ],
+)
+def test_a_column_of_numbers_is_what_each_cell_says(tmp_path, cells):
+    rows = "".join(f"{cell},x\n" for cell in cells)
+    column = tables.read_table(write(tmp_path, "a.csv", "a,b\n" + rows))["a"]
+    expected = [np.nan if cell in tables.MISSING else float(cell) for cell in cells]
+    assert column.dtype == float
+    np.testing.assert_array_equal(column, expected)
+
+
 @given(values=st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=5))
 @MUTATED
 def test_numbers_come_back_to_the_last_digit(tmp_path, values):

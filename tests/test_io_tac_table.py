@@ -120,11 +120,30 @@ def test_frames_may_stand_in_the_json_alone(tmp_path):
         ("frame_start\tframe_end\tliver\n0\t20\t1\n10\t30\t1\n", "overlap"),
         ("frame_start\tframe_end\tliver\n10\t20\t1\n0\t10\t1\n", "overlap"),
         ("frame_start\tframe_end\tliver\n0\t20\tx\n", "'x'"),
+        (
+            "frame_start\tframe_end\tframe_duration\tliver\n0\t10\t10\t1\n10\t20\t5\t2\n",
+            "frame 2 lasts 10 s by 'frame_end' but 5 s by 'frame_duration'",
+        ),
     ],
 )
 def test_a_table_that_is_not_clear_is_refused(tmp_path, rows, message):
     with pytest.raises(InputError, match=message):
         tac_table.read(write(tmp_path, rows))
+
+
+def test_ends_and_durations_that_tell_the_same_are_read(tmp_path):
+    rows = "frame_start\tframe_end\tframe_duration\tliver\n0\t10\t10\t1\n10\t20.05\t10\t2\n"
+    curves = tac_table.read(write(tmp_path, rows))
+    assert curves.names == ("liver",)
+    assert_allclose(curves.frames.duration, [10, 10.05])  # clocks are rounded to 0.1 s
+
+
+def test_weights_of_any_spelling_are_no_region(tmp_path):
+    rows = "start[s]\tend[kBq/cc]\tliver\tWeights\tsd\n0\t10\t1\t5\t6\n"
+    curves = tac_table.read(write(tmp_path, rows, None))
+    assert curves.names == ("liver",)
+    assert "weights_not_used" in curves.flags[0]
+    assert "weights_not_used" not in tac_table.read(write(tmp_path)).flags[0]
 
 
 INSTANTS = "t[s]\ttumour[mM]\tmuscle[mM]\n-4\t0\t0\n0\t0\t0\n2\t0.5\t0.1\n6\t1\t0.2\n"

@@ -28,6 +28,20 @@ def test_noiseless_samples_give_the_curve_back(model):
     assert_allclose(found.function(between), function(between, np.array(shape)), atol=1e-4)
 
 
+@pytest.mark.parametrize("model", SHAPES)
+def test_thousands_of_samples_are_all_fitted(model):
+    """A fraction given second by second, as programs interpolate it, with scatter on every one."""
+    function, shape = SHAPES[model]
+    time = np.arange(1.0, 5401.0)
+    noisy = function(time, np.array(shape)) + 0.05 * np.random.default_rng(2).normal(size=5400)
+    found = blood_models.parent_fraction(model, time, noisy)
+    # The curve's standard error is 0.05 x root(3 parameters / 5400 samples) = 0.0012; four of it.
+    assert_allclose(found.function(time), function(time, np.array(shape)), atol=0.005)
+    # The least squares of all samples lie below those of the truth; those of a few samples do not.
+    scatter = noisy - function(time, np.array(shape))
+    assert found.residual < np.sqrt(np.mean(scatter**2))
+
+
 @pytest.mark.parametrize("model", blood_models.PARENT_MODELS)
 def test_the_parent_fraction_is_one_at_the_injection(model):
     function, shape = SHAPES["hill"]

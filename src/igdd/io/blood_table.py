@@ -2,8 +2,8 @@
 
 The TSV holds the columns, the JSON beside it (or inherited) their units: an activity without a unit
 is an error. Time counts since the TimeZero of `_pet.json`, by PET-BIDS in s, and fractions are
-shares, where the JSON says nothing else. PET-BIDS does not record whether blood is corrected for
-decay; that stays a fact of the study.
+shares, where the JSON says nothing else. PET-BIDS wants blood corrected for decay to its time zero,
+but no field of it says whether it is.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
-from igdd.io.columns import described, single
+from igdd.io.columns import check_times, described, single
 from igdd.types import freeze
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ACTIVITIES = {"plasma_radioactivity": "PlasmaAvail", "whole_blood_radioactivity": "WholeBloodAvail"}
+PARENT = "metabolite_parent_fraction"
 FRACTIONS = (
-    "metabolite_parent_fraction", "metabolite_polar_fraction", "metabolite_lipophilic_fraction",
+    PARENT, "metabolite_polar_fraction", "metabolite_lipophilic_fraction",
     "hplc_recovery_fractions",
 )  # fmt: skip
 # Words by which sidecars say that a fraction has no unit.
@@ -45,6 +46,7 @@ class Blood:
 
     plasma, whole_blood   (n,) Bq/mL, NaN where a sample was not measured, or None: no such column
     fractions             column name -> (n,) share of the plasma activity, 0..1, NaN as above
+    decay_corrected       as the sidecar says (a draft of PET-BIDS had DecayCorrected), or None
     dispersion_corrected  as the sidecar says, or None
     dispersion   time constant in s of the tubing, as the sidecar says, or None
     method                how metabolites were measured, in the sidecar's words
@@ -56,6 +58,7 @@ class Blood:
     whole_blood: np.ndarray | None = None
     fractions: Mapping[str, np.ndarray]
     sampling: str = ""
+    decay_corrected: bool | None = None
     dispersion_corrected: bool | None = None
     dispersion: float | None = None
     method: str = ""
@@ -64,14 +67,7 @@ class Blood:
     files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.time.ndim != 1 or not self.time.size or not np.isfinite(self.time).all():
-            raise InputError(f"{self.source}: expected a finite time for each of >= 1 samples")
-        if not (np.diff(self.time) > 0).all():
-            first = int(np.argmin(np.diff(self.time) > 0))
-            raise InputError(
-                f"{self.source}: sample {first + 2} is at {self.time[first + 1]:g} s, not after "
-                f"sample {first + 1} at {self.time[first]:g} s; expected ascending times"
-            )
+        check_times(self.time, self.source)
         for name, values in (("plasma", self.plasma), ("whole blood", self.whole_blood)):
             if values is not None and values.shape != self.time.shape:
                 raise InputError(
@@ -82,7 +78,7 @@ class Blood:
     @property
     def parent_fraction(self) -> np.ndarray | None:
         """Share of plasma activity that is the unchanged tracer (n,), or None."""
-        return self.fractions.get("metabolite_parent_fraction")
+        return self.fractions.get(PARENT)
 
 
 def sniff(path: Path) -> bool:
@@ -134,6 +130,7 @@ def read(
         whole_blood=activity.get("whole_blood_radioactivity"),
         fractions={n: _fraction(table, n, merged, where) for n in FRACTIONS if n in table},
         sampling=_sampling(path),
+        decay_corrected=_flag(merged, "DecayCorrected", where),
         dispersion_corrected=_flag(merged, "DispersionCorrected", where),
         dispersion=_seconds(merged, "DispersionConstant", where),
         method=str(merged.get("MetaboliteMethod", ""))[:200],
@@ -177,13 +174,30 @@ def _fraction(table: pd.DataFrame, name: str, facts: Mapping[str, Any], where: s
         values = tables.numbers(table, name, where)
     else:
         values = _column(table, name, "1", facts, where)
+        if name == PARENT:
+            check_percent(values, f"{where}: column {name}")
+    mend = 'if it is in per cent, its JSON must say "Units": "%"'
+    check_share(values, f"{where}: column {name}", mend)
+    return values
+
+
+def check_percent(values: np.ndarray, what: str) -> None:
+    """Refuse parent fractions said to be in per cent that are shares: none is above 1 %."""
+    known = values[np.isfinite(values)]
+    if known.size and known.max() <= 1 / 100:
+        raise InputError(
+            f"{what} is in per cent and holds at most {100 * known.max():g}; expected parent "
+            'fractions near 100 early on; if they are shares from 0 to 1, say "Units": "1"'
+        )
+
+
+def check_share(values: np.ndarray, what: str, mend: str) -> None:
+    """Refuse shares far from 0 to 1, which are in per cent, and say how to mend that."""
     low, high = FRACTION_RANGE
     if (outside := (values < low) | (values > high)).any():
         raise InputError(
-            f"{where}: column {name} holds {values[outside][0]:g}; expected shares from 0 to 1; "
-            'if it is in per cent, its JSON must say "Units": "%"'
+            f"{what} holds {values[outside][0]:g}; expected shares from 0 to 1; {mend}"
         )
-    return values
 
 
 def _flag(facts: Mapping[str, Any], key: str, where: str) -> bool | None:

@@ -150,6 +150,24 @@ def refuse_units(table: pd.DataFrame, header: str, unit: str, path: Path) -> Non
             )
 
 
+def check_times(time: np.ndarray, source: str) -> None:
+    """Refuse samples without a time, out of order or at one time, and a table without samples."""
+    if time.ndim != 1 or not time.size:
+        raise InputError(f"{source}: holds no sample; expected one row for each")
+    if not (known := np.isfinite(time)).all():
+        raise InputError(
+            f"{source}: sample {int(np.argmin(known)) + 1} has no time; expected a finite time for "
+            "each of its rows; remove the row"
+        )
+    if not (later := np.diff(time) > 0).all():
+        first = int(np.argmin(later))
+        raise InputError(
+            f"{source}: sample {first + 2} is at {time[first + 1]:g} s, not after sample "
+            f"{first + 1} at {time[first]:g} s; expected ascending times; sort the rows, and keep "
+            "one of those at the same time"
+        )
+
+
 def described(facts: Mapping[str, Any], name: str) -> str | None:
     """Unit of a column by the JSON beside the table."""
     entry = facts.get(name)

@@ -20,8 +20,8 @@ import numpy as np
 from igdd import units
 from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
-from igdd.io.blood_table import FRACTION_RANGE, NO_UNIT
-from igdd.io.columns import described
+from igdd.io.blood_table import NO_UNIT, check_percent, check_share
+from igdd.io.columns import check_times, described
 from igdd.types import freeze
 
 if TYPE_CHECKING:
@@ -61,14 +61,7 @@ class InputTable:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if not self.time.size or not np.isfinite(self.time).all():
-            raise InputError(f"{self.source}: expected a finite time for each of >= 1 samples")
-        if not (np.diff(self.time) > 0).all():
-            first = int(np.argmin(np.diff(self.time) > 0))
-            raise InputError(
-                f"{self.source}: sample {first + 2} is at {self.time[first + 1]:g} s, not after "
-                f"sample {first + 1} at {self.time[first]:g} s; expected ascending times"
-            )
+        check_times(self.time, self.source)
         freeze(self)
 
 
@@ -210,10 +203,8 @@ def _fraction(table: pd.DataFrame, header: str, facts: Mapping[str, Any], path: 
     unit = (bracket["unit"] if bracket else None) or described(facts, header) or "1"
     factor = 1.0 if unit.strip().lower() in NO_UNIT else units.factor(unit, "1")
     values = tables.numbers(table, header, str(path), factor)
-    low, high = FRACTION_RANGE
-    if (outside := (values < low) | (values > high)).any():
-        raise InputError(
-            f"{path}: column {header!r} holds {values[outside][0]:g}; expected shares from 0 to 1; "
-            f"if it is in per cent, name it '{_plain(header)}[%]'"
-        )
+    if factor != 1:
+        check_percent(values, f"{path}: column {header!r}")
+    mend = f"if it is in per cent, name it '{_plain(header)}[%]'"
+    check_share(values, f"{path}: column {header!r}", mend)
     return values

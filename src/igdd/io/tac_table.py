@@ -36,7 +36,9 @@ DURATIONS = ("frame_duration", "frameduration", "duration")
 INSTANTS = ("time", "times", "frame_mid", "mid")
 INSTANT = "t"
 # Columns that say nothing about a region.
-MIDDLES = (*INSTANTS, "weights", "frame")
+MIDDLES = (*INSTANTS, "frame")
+# Columns that say how much each frame counts, which a fit heeds where it is told to (`--sd`).
+WEIGHINGS = ("sd", "weights", "weight")
 SUFFIXES = (*tables.SEPARATORS, *tables.WORKBOOKS, ".tac")
 # Unit inside -> the quantity of curves whose stated unit converts to it.
 QUANTITIES = {
@@ -86,9 +88,10 @@ def read(
     columns = {_plain(str(name)): str(name) for name in table.columns}
     begun, duration, sampled = _times(table, columns, facts, time_unit, path)
     _check_frames(begun, duration, path)
+    weighings = {str(name) for name in table.columns if _plain(str(name)) in WEIGHINGS}
     times = {columns[n] for n in (*STARTS, *ENDS, *DURATIONS, *MIDDLES) if n in columns}
     times |= {*_instants(columns)} if sampled else set()
-    regions = [str(name) for name in table.columns if name not in times]
+    regions = [str(name) for name in table.columns if name not in times | weighings]
     if not regions:
         raise InputError(f"{path}: has no column beside the times; expected one per region")
     stop = next((columns[name] for name in ENDS if name in columns), "")
@@ -119,7 +122,7 @@ def read(
         unit=inside,
         analyte="label" if inside == "Bq/mL" else "contrast",
         decay=sidecar.decay_of(facts, path, nuclide) if inside == "Bq/mL" else None,
-        flags=(("noise_unknown",),) * count,
+        flags=(("noise_unknown", *(["weights_not_used"] if weighings else [])),) * count,
         source=f"time-activity curves of {path.name}, with {len(files)} JSON",
         stated=units.parse(next(iter(stated.values()))).ucum,
     )
@@ -167,13 +170,35 @@ def _times(
             f"{path}: has the columns {', '.join(columns)[:200]}; expected one of "
             f"{', '.join(STARTS)}, or a JSON with FrameTimesStart and FrameDuration"
         )
-    stop = next((columns[name] for name in (*ENDS, *DURATIONS) if name in columns), None)
-    if stop is None:
+    return *_lengths(table, columns, facts, given, path), False
+
+
+def _lengths(
+    table: pd.DataFrame,
+    columns: Mapping[str, str],
+    facts: Mapping[str, Any],
+    given: str | None,
+    path: Path,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and durations of the frames in s; ends and durations must tell the same."""
+    start = next(columns[name] for name in STARTS if name in columns)
+    stops = [columns[name] for name in (*ENDS, *DURATIONS) if name in columns]
+    if not stops:
         raise InputError(f"{path}: has no frame_end and no frame_duration; expected one of them")
-    seconds = _time_factor(start, stop, facts, given, path)
-    begun = tables.numbers(table, start, str(path), seconds)
-    ended = tables.numbers(table, stop, str(path), seconds)
-    return begun, ended if _plain(stop) in DURATIONS else ended - begun, False
+    found = []
+    for stop in stops:
+        seconds = _time_factor(start, stop, facts, given, path)
+        begun = tables.numbers(table, start, str(path), seconds)
+        ended = tables.numbers(table, stop, str(path), seconds)
+        found.append(ended if _plain(stop) in DURATIONS else ended - begun)
+    for stop, duration in zip(stops, found, strict=True):
+        if (apart := np.abs(duration - found[0]) > OVERLAP).any():
+            frame = int(np.argmax(apart))
+            raise InputError(
+                f"{path}: frame {frame + 1} lasts {found[0][frame]:g} s by {stops[0]!r} but "
+                f"{duration[frame]:g} s by {stop!r}; expected one length; remove the wrong column"
+            )
+    return begun, found[0]
 
 
 def _instants(columns: Mapping[str, str]) -> list[str]:

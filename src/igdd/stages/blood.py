@@ -48,6 +48,8 @@ class Recordings:
                 is not corrected
     from_image  whether `automatic` is a region of the image, which has no pauses
     parent      whether the table says that metabolites are out of the plasma already
+    decay_corrected  whether activities are corrected to time zero, where the sidecars say
+    half_life   in s of the tracer's nuclide, where the image's sidecar names it
     """
 
     unit: str
@@ -61,6 +63,8 @@ class Recordings:
     dispersion_corrected: bool = False
     dispersion: float | None = None
     parent: bool = False
+    decay_corrected: bool | None = None
+    half_life: float | None = None
     source: str = ""
 
 
@@ -100,6 +104,12 @@ def gather(found: Sequence[Blood | InputTable]) -> Recordings:
     names = ", ".join(one.source for one in found)
     if len(inside) > 1:
         raise InputError(f"{names}: hold {' and '.join(sorted(inside))}; expected one unit")
+    states = {one.decay_corrected for one in found if isinstance(one, Blood)} - {None}
+    if len(states) > 1:
+        raise InputError(
+            f"{names}: one is corrected for decay and one is not, by DecayCorrected in their JSON; "
+            "expected one state; correct the other"
+        )
     return Recordings(
         unit=inside.pop(),
         **kinds,
@@ -107,6 +117,7 @@ def gather(found: Sequence[Blood | InputTable]) -> Recordings:
         dispersion_corrected=corrected,
         dispersion=stated or None,
         parent=parent,
+        decay_corrected=states.pop() if states else None,
         source=names,
     )
 

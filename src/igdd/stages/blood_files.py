@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from igdd.errors import InputError
 from igdd.io import blood_table, input_table, sidecar
 from igdd.stages import blood
 from igdd.stages.blood import Account, Recordings
+from igdd.stages.blood_decay import half_life
 from igdd.stages.input_options import InputOptions
 
 
@@ -18,7 +20,8 @@ def read_recordings(
     """What was measured in one scan's blood: a table, several, or a folder with `_blood.tsv`."""
     files = _files(paths)
     account.said.extend([f"blood of {', '.join(file.name for file in files)}", *_beside(files)])
-    return blood.gather([_read(file, options) for file in files])
+    found = blood.gather([_read(file, options) for file in files])
+    return replace(found, half_life=half_life(files))
 
 
 def _files(paths: Path | str | Sequence[Path | str]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,28 +18,56 @@ LEAST_COUNTS = 0.01
 # Standard deviations in proportion to a power of each value: weights of 1 / y and 1 / y^2.
 POWERS = {"relative": 1.0, "root": 0.5}
 WEIGHTINGS = ("counts", "equal", "noise", *POWERS)
+# The curves' table says how much each frame counts, and nobody asked for it.
+UNHEEDED = "weights_not_used"
 # What a user may say: a word of `WEIGHTINGS`, or numbers (t,) or (n, t).
 Spread = np.ndarray | Sequence[float] | str
-# Column of a table of standard deviations, one row for each frame.
-COLUMN = "sd"
 
 
 def read_spread(said: str | None) -> np.ndarray | str | None:
-    """A word of `WEIGHTINGS`, or the column sd of a table with one row for each frame."""
+    """A word of `WEIGHTINGS`, or the column sd or weights of a table with a row for each frame.
+
+    A weight multiplies a squared residual: a frame of weight 0 is not used.
+    """
     from igdd.io import tables
+    from igdd.io.tac_table import WEIGHINGS
 
     if said is None or said in WEIGHTINGS:
         return said
     path = Path(said)
     if not tables.is_table(path):
         raise InputError(
-            f"--sd {said!r}; expected {_listed()}, or a table with a column {COLUMN}, one row for "
-            "each frame"
+            f"--sd {said!r}; expected {_listed()}, or a table with a column sd or weights, one row "
+            "for each frame"
         )
     table = tables.read_table(path)
-    if COLUMN not in table.columns:
-        raise InputError(f"{path}: has no column {COLUMN}; expected one")
-    return tables.numbers(table, COLUMN, str(path))
+    found = [name for name in table.columns if str(name).lower() in WEIGHINGS]
+    if len(found) != 1:
+        raise InputError(
+            f"{path}: has {' and '.join(map(repr, found)) or 'no column sd and none of weights'}; "
+            "expected one of them"
+        )
+    values = tables.numbers(table, found[0], str(path))
+    return values if found[0].lower() == "sd" else _of_weights(values, path)
+
+
+def _of_weights(weights: np.ndarray, path: Path) -> np.ndarray:
+    """Standard deviations (t,), up to one factor, infinite where a weight is 0."""
+    if not ((weights >= 0).all() and (weights > 0).any()):
+        raise InputError(
+            f"{path}: its weights run from {np.min(weights):g} to {np.max(weights):g}; expected a "
+            "number from 0 up for each frame, above 0 for those that are used"
+        )
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.sqrt(weights.max() / weights))
+
+
+def heard(sd: Spread | None, curves: Curves) -> Curves:
+    """The curves, without the caution about weights in their table where the caller weighs."""
+    if sd is None:
+        return curves
+    flags = tuple(tuple(flag for flag in own if flag != UNHEEDED) for own in curves.flags)
+    return replace(curves, flags=flags)
 
 
 def deviations(sd: Spread | None, curves: Curves) -> np.ndarray | None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from igdd import decay
 from igdd.errors import InputError
 from igdd.kernels import blood_models, input_models
 from igdd.kinetics import InputCurve
 from igdd.stages import blood
 from igdd.stages.blood import Account, Recordings, Samples
+from igdd.stages.blood_decay import corrected
 from igdd.stages.input_options import InputOptions, check_haematocrit
 
 # Of the peak: what a sample from before the injection may hold, as background.
@@ -30,7 +30,7 @@ def assemble(
     recordings: Recordings, options: InputOptions, account: Account
 ) -> dict[str, InputCurve]:
     """Inputs by role from what was measured in one scan."""
-    recordings = _undispersed(_decayed(recordings, options, account), options, account)
+    recordings = _undispersed(corrected(recordings, options, account), options, account)
     substance = _substance(recordings, options)
     if recordings.fraction is None and options.parent_fraction != "interpolate":
         raise InputError(
@@ -94,23 +94,6 @@ def _substance(recordings: Recordings, options: InputOptions) -> str:
     if recordings.unit != "Bq/mL":
         return "contrast"
     return "total" if recordings.fraction is None else "parent"
-
-
-def _decayed(recordings: Recordings, options: InputOptions, account: Account) -> Recordings:
-    if recordings.unit != "Bq/mL" or options.decay_corrected:
-        return recordings
-    if options.decay_corrected is None:
-        account.flags.append("decay_state_assumed")
-        return recordings
-    half_life = float(options.half_life or np.nan)
-    account.said.append(f"corrected for decay to time zero, half-life {half_life:g} s")
-    changed: dict[str, Any] = {
-        kind: Samples(one.time, decay.activity(one.values, half_life, -one.time))
-        for kind in ("automatic", "blood", "plasma", "portal")
-        if (one := getattr(recordings, kind)) is not None
-        and not (kind == "automatic" and recordings.from_image)
-    }
-    return dataclasses.replace(recordings, **changed)
 
 
 def _undispersed(recordings: Recordings, options: InputOptions, account: Account) -> Recordings:

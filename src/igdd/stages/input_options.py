@@ -39,7 +39,9 @@ class InputOptions:
                      autosampler's sidecar states, if it says that it is not corrected
     haematocrit      of an agent that stays in plasma: blood = (1 - haematocrit) x plasma
     decay_corrected  whether activities are corrected to the recordings' time zero; None: nobody
-                     knows (flagged); False needs the half_life in s
+                     says (flagged, unless their late fall proves it)
+    half_life        in s, of blood that is not corrected or may not be; None: that of the nuclide
+                     in the `_pet.json` of the blood's scan
     """
 
     unit: str | None = None
@@ -82,8 +84,6 @@ class InputOptions:
                 raise InputError(f"{name} is {getattr(self, name)}; expected seconds")
         if self.infusion is not None and self.model != "feng_infusion":
             raise InputError(f"infusion belongs to feng_infusion; the model is {self.model!r}")
-        if self.decay_corrected is False and self.half_life is None:
-            raise InputError("blood that is not corrected for decay needs its half_life in s")
         if self.haematocrit is not None:
             check_haematocrit(self.haematocrit)
 

@@ -135,7 +135,7 @@ def session_inputs(
     # What is said, and no more: a source refuses what it cannot use.
     options = {name: getattr(entry, name) for name in INPUT_OPTIONS & entry.model_fields_set}
     clock: dict[str, Any] = {}
-    if entry.decay_corrected is False and curves.decay is not None:
+    if plan.blood and not entry.decay_corrected and curves.decay is not None:
         clock["half_life"] = curves.decay.half_life
     if curves.frames.zero.kind == "administration":
         clock["injection"] = -(shift or 0.0)

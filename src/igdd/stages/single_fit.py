@@ -71,7 +71,9 @@ def inputs_of(seen: Seen, tables: Sequence[Curves], until: float) -> dict[str, I
 
     found: dict[str, InputCurve] = {}
     if seen.tables:
-        found |= inputs.read_inputs(seen.tables, **seen.options)
+        nuclides = {one.decay.half_life for one in tables if one.decay is not None}
+        clock = {"half_life": nuclides.pop()} if len(nuclides) == 1 else {}
+        found |= inputs.read_inputs(seen.tables, **{**clock, **seen.options})
     if seen.population is not None:
         found |= inputs.population_input(seen.population, until, **seen.options)
     if not tables:

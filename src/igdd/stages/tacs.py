@@ -13,15 +13,15 @@ import numpy as np
 from igdd import catalog, units
 from igdd.errors import InputError, UnitsError
 from igdd.headers import quiet, text
-from igdd.io.tac_table import DURATIONS, ENDS, MIDDLES, STARTS
+from igdd.io.tac_table import DURATIONS, ENDS, MIDDLES, STARTS, WEIGHINGS
 from igdd.types import Frames, Regions, Series, Zero
 
 # Units (0054,1001) of DICOM, as igdd spells them.
 CODES = {"BQML": "Bq/mL", "GML": "g/mL", "CM2ML": "cm2/mL", "CNTS": "counts"}
 # PET-BIDS' words for a nuclide and its decay state.
 DECAY = ("TracerRadionuclide", "ImageDecayCorrected", "ImageDecayCorrectionTime")
-# Columns of a table of curves that say when, not where.
-TIMES = frozenset({*STARTS, *ENDS, *DURATIONS, *MIDDLES})
+# Columns of a table of curves that say when, or how much a frame counts, not where.
+TIMES = frozenset({*STARTS, *ENDS, *DURATIONS, *MIDDLES, *WEIGHINGS})
 
 
 def tacs(image: Path, regions: Path, unit: str | None = None) -> Mapping[str, Any]:

@@ -13,12 +13,17 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+import igdd
 from igdd.catalog import find, read_series
+from igdd.io import tac_table
+from igdd.io.bids import write_json, write_nifti, write_table
 from igdd.kernels.concentration import concentration, variable_flip
 from igdd.kinetics import InputCurve, Protocol
 from igdd.stages.fit import fit
 from igdd.stages.protocol import si_factor
-from igdd.types import Frames, Zero
+from igdd.stages.sample_fit import fit_file
+from igdd.stages.single_fit import Seen
+from igdd.types import Frames, Grid, Zero
 from region_curves import curves_of
 
 pytestmark = pytest.mark.reference
@@ -435,3 +440,156 @@ def test_pkmodeling_object_at_one_second(reference):
     )
     # Half a frame.
     np.testing.assert_allclose(found["delay"], np.tile([0.0, 2.0, 4.0], 60), atol=0.5)
+
+
+# --- From signals, the way of a user's files ----------------------------------------------------
+
+
+def signal_table(folder, times, curves):
+    """A table of signals: columns of times, and one for each region."""
+    every = times | curves
+    rows = [dict(zip(every, row, strict=True)) for row in zip(*every.values(), strict=True)]
+    return write_table(folder / "signal.tsv", tuple(every), rows)
+
+
+def about(time, step):
+    """Columns of frames with the samples at their middles."""
+    return {"frame_start": time - step / 2, "frame_end": time + step / 2}
+
+
+def read_blocks(path, rows, columns):
+    """Means of the blocks of an image that igdd wrote."""
+    (series,) = read_series(path)
+    return blocks(series.values, rows, columns)
+
+
+def of_artery(folder, time, step, signal, before, angle, T1, relaxivity):
+    """Plasma of an artery's signal, through the table's door; the haematocrit is the input's."""
+    table = signal_table(folder, about(time, step), {"artery": signal})
+    made = igdd.concentration(
+        curves=table, out=folder / "artery", t1=T1, r1=f"{relaxivity} L/mmol/s", baseline=before,
+        tr="5 ms", flip=f"{angle} deg",
+    )  # fmt: skip
+    blood = 1e6 * tac_table.read(made.files[0]).values[0]
+    return plasma(time, blood / (1 - HAEMATOCRIT))
+
+
+def test_osipi_signals_become_concentrations(reference, tmp_path):
+    csv.field_size_limit(FIELD)
+    path = reference("mri/osipi_dce_dsc/si_to_conc/SI2Conc_data.csv")
+    with path.open(encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 5
+    for row in rows:
+        signal, folder = numbers(row["s"]), tmp_path / row["label"]
+        folder.mkdir()
+        table = signal_table(folder, about(np.arange(signal.size), 1.0), {"voxel": signal})
+        made = igdd.concentration(
+            curves=table, out=folder, t1=f"{row['T1base']} s", r1=f"{row['r1']} L/mmol/s",
+            # The set's baseline leaves the first sample out.
+            baseline=f"2-{row['numbaselinepts']}", tr=f"{row['TR']} s", flip=f"{row['FA']} deg",
+        )  # fmt: skip
+        found = 1e6 * tac_table.read(made.files[0]).values[0]
+        # The set's own tolerance is 1e-5; the algebra is the same to rounding.
+        np.testing.assert_allclose(found, numbers(row["conc"]), rtol=0, atol=1e-11)
+
+
+def test_qiba_version_6_from_dicom_signals(reference, tmp_path):
+    with tarfile.open(reference("mri/qiba_dce_dro/v6/qiba_v6_dicom.tar.xz")) as archive:
+        archive.extractall(tmp_path / "dicom", filter="data")
+    made = igdd.concentration(
+        tmp_path / "dicom", out=tmp_path, t1="1000 ms", r1="4.5 L/mmol/s", baseline=1,
+        # The headers hold one acquisition time for all.
+        interval="0.5 s",
+    )  # fmt: skip
+    assert (made.echo.repetition, made.echo.flip) == (0.005, 30.0)
+    tissue = read_blocks(made.files[0], range(1, 7), range(5))
+    (series,) = read_series(tmp_path / "dicom")
+    time = 0.5 * np.arange(tissue.shape[1])
+    blood = blocks(series.values, [7], range(5)).mean(axis=0)
+    arterial = of_artery(tmp_path, time, 0.5, blood, 50, 30, "1440 ms", RELAXIVITY)
+    found, _ = shown(
+        fit("tofts", curves_of(tissue, frames_about(time)), {"plasma": arterial},
+            sd="equal", integration="instant")
+    )  # fmt: skip
+    Ktrans = np.repeat([0.01, 0.02, 0.05, 0.1, 0.2, 0.35], 5)
+    # As above: stored as integers.
+    np.testing.assert_allclose(found["Ktrans"], Ktrans, rtol=0.01)
+    np.testing.assert_allclose(found["ve"], np.tile([0.01, 0.05, 0.1, 0.2, 0.5], 6), rtol=0.01)
+
+
+def test_qiba_version_4_from_dicom_signals_and_flip_angles(reference, tmp_path):
+    with tarfile.open(reference("mri/qiba_dce_dro/v4/qiba_v4_dicom.tar.xz")) as archive:
+        archive.extractall(tmp_path / "dicom", filter="data")
+    relaxed = igdd.t1([tmp_path / "dicom"], out=tmp_path / "t1")
+    assert sorted(relaxed.angles) == [3.0, 6.0, 9.0, 15.0, 24.0, 35.0]
+    made = igdd.concentration(
+        tmp_path / "dicom", out=tmp_path, t1=relaxed.files[0], r1="4.5 L/mmol/s", baseline=9
+    )
+    facts = json.loads(made.files[0].with_suffix(".json").read_text())
+    time = np.array(facts["FrameTimesStart"])
+    np.testing.assert_allclose(time, 0.5 * np.arange(661), atol=1e-6)
+    every = read_series(tmp_path / "dicom")
+    (dynamic,) = [one for one in every if one.values.shape[3] > 1]
+    blood = dynamic.values[:, 180:].mean(axis=(0, 1, 2))
+    arterial = of_artery(tmp_path, time, 0.5, blood, 9, 25, "1440 ms", RELAXIVITY)
+    tissue = read_blocks(made.files[0], range(18), range(1, 6))
+    found, _ = shown(
+        fit("extended_tofts", curves_of(tissue, frames_about(time)), {"plasma": arterial},
+            sd="equal", integration="instant")
+    )  # fmt: skip
+    truth = {
+        "Ktrans": np.tile([0.01, 0.02, 0.05, 0.1, 0.2], 18),
+        "ve": np.repeat(np.tile([0.1, 0.2, 0.5], 6), 5),
+        "vp": np.repeat([0.001, 0.005, 0.01, 0.02, 0.05, 0.1], 15),
+    }
+    reached = {name: round(float(concordance(found[name], truth[name])), 4) for name in truth}
+    for name, least in {"Ktrans": 0.9998, "ve": 0.8904, "vp": 0.9999}.items():
+        assert reached[name] >= least, reached
+
+
+def test_pkmodeling_object_from_signals(reference, tmp_path):
+    """T1 of blood and tissue by region in a table; the image gives the same by a map of T1."""
+    folder = "mri/pkmodeling/Data/RegressionTests/DROs/Input"
+    start, values = multivolume(reference(f"{folder}/DRO5min1secinf.nrrd"))
+    tissue = {f"voxel {row}": curve for row, curve in enumerate(values[1:, 1:].reshape(180, -1))}
+    table = signal_table(
+        tmp_path,
+        {"frame_start": start, "frame_end": start + 1},
+        {"artery": values[0, 0], **tissue},
+    )
+    made = igdd.concentration(
+        curves=table, out=tmp_path / "curves", t1={"": "1434 ms", "artery": "1600 ms"},
+        r1="3.7 L/mmol/s", baseline=30, tr="5 ms", flip="15 deg",
+    )  # fmt: skip
+    assert made.converted == 181
+    seen = Seen(artery="artery", options={"haematocrit": 0.45})
+    (found,) = fit_file(
+        "extended_tofts", [made.files[0]], seen, free=("delay",), sd="equal", hold={}
+    )
+    value, _ = shown(found.fit)
+    Ktrans = np.tile(np.repeat([0.05, 0.1, 0.2, 0.3, 0.4], 3), 12)
+    off = np.abs(value["Ktrans"] / Ktrans - 1)
+    assert np.median(off) <= 0.04
+    assert off.max() <= 0.08
+
+    grid = Grid(shape=(13, 16, 1), affine=np.eye(4))
+    T1 = np.full(grid.shape, 1434.0)
+    T1[0, 0] = 1600.0
+    write_nifti(tmp_path / "T1.nii", T1, grid, {"Units": "ms"})
+    write_nifti(tmp_path / "dce.nii", values[:, :, None], grid)
+    write_json(tmp_path / "dce.json", {
+        "Modality": "MR", "RepetitionTime": 0.005, "FlipAngle": 15.0,
+        "FrameTimesStart": start.tolist(), "FrameDuration": [1.0] * start.size,
+    })  # fmt: skip
+    image = igdd.concentration(
+        tmp_path / "dce.nii", out=tmp_path / "image", t1=tmp_path / "T1.nii", r1="3.7 L/mmol/s",
+        baseline=30,
+    )  # fmt: skip
+    (series,) = read_series(image.files[0])
+    by_table = 1e6 * tac_table.read(made.files[0]).values
+    # Single precision of the signals.
+    np.testing.assert_allclose(series.values[0, 0, 0], by_table[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        series.values[1:, 1:, 0].reshape(180, -1), by_table[1:], rtol=1e-4, atol=1e-4
+    )

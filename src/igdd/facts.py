@@ -88,6 +88,11 @@ class Declared:
     start, duration        clock time of the scan's start and its length in s
     attenuation_corrected  None means: the header must say
     branching_applied      whether the positron branching ratio was applied; None: not said
+    repetition_time        TR of a spoiled gradient echo in s, and its `flip_angle` in degrees
+    interval               time in s from volume to volume of a dynamic series
+    t1                     T1 in s before contrast, of all voxels or of each (i, j, k)
+    relaxivity             r1 of the agent in mL/(mol.s)
+    baseline               frames before the agent came: "5" the first five, "2-5", or until "30 s"
     """
 
     unit: str | None = None
@@ -96,6 +101,12 @@ class Declared:
     duration: float | None = None
     attenuation_corrected: bool | None = None
     branching_applied: bool | None = None
+    repetition_time: float | None = None
+    flip_angle: float | None = None
+    interval: float | None = None
+    t1: float | np.ndarray | None = None
+    relaxivity: float | None = None
+    baseline: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,8 @@ _PLAIN: dict[str, tuple[str, dict[str, int]]] = {
     "[lb_av]": ("453.59237", {"g": 1}),
     "mm[Hg]": ("133.322387415", {"g": 1, "mm": -1, "s": -2}),
     "Cel": ("1.0", {"Cel": 1}),
+    "deg": ("1.0", {"deg": 1}),
+    "rad": ("57.29577951308232", {"deg": 1}),
     "[hnsf'U]": ("1.0", {"HU": 1}),
     "{counts}": ("1.0", {"counts": 1}),
 }
@@ -79,6 +81,7 @@ _SPELLINGS = {
     "cc": "mL", "ccm": "mL", "mcg": "ug", "bq": "Bq", "BQ": "Bq", "kbq": "kBq",
     "in": "[in_i]", "inch": "[in_i]", "lb": "[lb_av]", "lbs": "[lb_av]", "mmHg": "mm[Hg]",
     "°C": "Cel", "℃": "Cel", "degC": "Cel", "HU": "[hnsf'U]", "ppm": "[ppm]", "pct": "%",
+    "°": "deg", "degree": "deg", "degrees": "deg",
     "percent": "%", "%ID": "%", "%IA": "%", "%[ID]": "%", "counts": "{counts}",
     "count": "{counts}", "unitless": "1", "ml": "mL", "l": "L", "dl": "dL", "ul": "uL",
 }  # fmt: skip
@@ -91,7 +94,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TOKEN = re.compile(
     r"(?P<power>10(?:\*|\^)[+-]?[0-9]{1,2})(?:\{[^{}]*\})?"
     r"|(?P<number>[0-9]+)(?![0-9.eE]*[eE])"
-    r"|(?P<symbol>%\[I[DA]\]|%I[DA]\b|mm\[Hg\]|\[[A-Za-z_']+\]|\{counts\}|%|[°℃]?[A-Za-z]+|℃)"
+    r"|(?P<symbol>%\[I[DA]\]|%I[DA]\b|mm\[Hg\]|\[[A-Za-z_']+\]|\{counts\}|%|[°℃]?[A-Za-z]+|[°℃])"
     r"(?:\^|\*\*)?(?P<exponent>[+-]?[1-9])?(?:\{[^{}]*\})?"
     r"|(?P<note>\{[^{}]*\})"
     r"|(?P<sign>[./*()])"

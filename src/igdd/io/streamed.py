@@ -77,12 +77,14 @@ def of_array(values: np.ndarray, grid: Grid, source: str = "") -> Pieces:
 
 @contextmanager
 def drafts(
-    files: Mapping[str, tuple[Path, np.dtype[Any]]], grid: Grid
+    files: Mapping[str, tuple[Path, np.dtype[Any]]], grid: Grid, frames: int = 1
 ) -> Iterator[dict[str, BinaryIO]]:
-    """Files of one volume (i, j, k) each, by name, headed and open for their samples in order.
+    """Files of one volume (i, j, k) each, or of so many `frames`, by name, headed and open for
+    their samples in order.
 
     They stand under temporary names until all are whole; what fails leaves none behind.
     """
+    shape = grid.shape if frames == 1 else (*grid.shape, frames)
     temporary = {name: path.with_name(f".{path.name}.{os.getpid()}") for name, (path, _) in
                  files.items()}  # fmt: skip
     try:
@@ -90,7 +92,7 @@ def drafts(
             streams: dict[str, BinaryIO] = {}
             for name, (_, kind) in files.items():
                 streams[name] = stack.enter_context(temporary[name].open("wb"))
-                bids.start_volume(streams[name], grid.shape, grid, kind)
+                bids.start_volume(streams[name], shape, grid, kind)
             yield streams
         for name, (path, _) in files.items():
             temporary[name].replace(path)
@@ -103,6 +105,14 @@ def drafts(
         for place in temporary.values():
             with suppress(FileNotFoundError):
                 place.unlink()
+
+
+def put(stream: BinaryIO, begin: int, samples: np.ndarray, first: int, size: int) -> None:
+    """Write the samples (t, n) of the voxels from `first` on into a file of frames of `size` voxels
+    each, whose samples begin at byte `begin`."""
+    for frame, row in enumerate(np.ascontiguousarray(samples)):
+        stream.seek(begin + (frame * size + first) * samples.itemsize)
+        stream.write(row.data)
 
 
 @contextmanager

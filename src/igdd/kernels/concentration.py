@@ -87,6 +87,23 @@ def concentration(
     return (found - rate) / relaxivity, np.isfinite(found)
 
 
+def rate_slope(
+    signal: np.ndarray, rate: np.ndarray, flip: np.ndarray | float, repetition: float
+) -> np.ndarray:
+    """Change of R1 per change of signal, where `signal` is that of R1 `rate`, at one magnetization.
+
+    >>> rates = np.array([2.0, 2.0001])
+    >>> signals = spoiled_signal(rates, 0.3, 0.004)
+    >>> float((rate_slope(signals, rates, 0.3, 0.004)[0] * np.diff(signals)[0]).round(8))
+    0.0001
+    """
+    # 1 - E1 without cancellation.
+    lost = -np.expm1(-repetition * np.asarray(rate))
+    saturated = lost + (1 - lost) * (1 - np.cos(flip))
+    steep = signal * repetition * (1 - lost) * (1 - np.cos(flip))
+    return np.asarray(saturated * lost / steep)
+
+
 def variable_flip_linear(
     signal: np.ndarray, flip: np.ndarray, repetition: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -140,6 +157,29 @@ def variable_flip(
             break
     found = usable & settled
     return np.where(found, rate, np.nan), np.where(found, magnetization, np.nan)
+
+
+def variable_flip_spread(
+    rate: np.ndarray,
+    magnetization: np.ndarray,
+    signal: np.ndarray,
+    flip: np.ndarray,
+    repetition: float,
+) -> np.ndarray:
+    """Relative standard deviation of R1 (and of T1) that the fit's residuals leave.
+
+    As large as the scatter of the signals about the fitted curve says, M0 unknown; NaN of two
+    angles, through which a curve always passes.
+    """
+    spare = signal.shape[-1] - 2
+    if spare < 1:
+        return np.full(rate.shape, np.nan)
+    shape = spoiled_signal(rate[..., None], flip, repetition)
+    slope = _slope(rate, shape, flip, repetition) * magnetization[..., None]
+    own = np.sum(shape * slope, axis=-1) / np.sum(shape**2, axis=-1)
+    curvature = np.sum((slope - own[..., None] * shape) ** 2, axis=-1)
+    left = np.sum((signal - magnetization[..., None] * shape) ** 2, axis=-1)
+    return np.asarray(np.sqrt(left / spare / curvature))
 
 
 def _projected(

@@ -3,7 +3,7 @@
 MR as concentration or change of relaxation rate, CT as concentration or enhancement, ultrasound as
 linear intensity: whatever made them of signals has said their unit (Units), and when each frame
 began and how long it took (FrameTimesStart, FrameDuration in s). Signals themselves are no such
-thing: their relation to concentration bends.
+thing: their relation to concentration bends, and `mr_dce` reads them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 
 from igdd import units
 from igdd.declare import Modality
-from igdd.errors import InputError, UnitsError
+from igdd.errors import UnitsError
 from igdd.facts import Agent, Declared, Scanner, Subject
-from igdd.types import Frames, Image, Series, Zero
+from igdd.modalities._dynamic import frames_of
+from igdd.types import Image, Series
 
 # Unit inside -> the quantity of images whose unit converts to it.
 QUANTITIES = {
@@ -48,34 +49,10 @@ def calibrate(
         quantity=QUANTITIES[inside],
         unit=inside,
         analyte="contrast",
-        frames=_frames(series, subject, declared),
+        frames=frames_of(series, subject, declared),
         source=f"Contrast: {QUANTITIES[inside].replace('_', ' ')} as stored, in {stated}.",
         flags=series.flags,
     )
-
-
-def _frames(series: Series, subject: Subject, declared: Declared) -> Frames:
-    """Frames as the sidecar has them, after administration where both clocks are known."""
-    count = series.values.shape[3]
-    times = []
-    for name in ("FrameTimesStart", "FrameDuration"):
-        try:
-            found = np.array(series.sidecar[name], dtype=float)
-        except (KeyError, TypeError, ValueError):
-            found = np.empty(0)
-        if found.shape != (count,) or not np.isfinite(found).all():
-            raise InputError(
-                f"{series.source}: {name} in its sidecar is not {count} numbers; expected one in "
-                "s for each frame"
-            )
-        times.append(found)
-    begun, duration = times
-    given = subject.given[0].at if subject.given else None
-    zero, offset = Zero(kind="scan_start", clock=declared.start), 0.0
-    if given is not None and declared.start is not None:
-        zero = Zero(kind="administration", clock=given)
-        offset = (declared.start - given).total_seconds()
-    return Frames(start=begun + offset, duration=duration, zero=zero)
 
 
 MODALITIES = (

@@ -95,3 +95,23 @@ def test_a_new_metric_is_one_file_and_one_test(tmp_path):
     contract = python("-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", "peak_to_mean", "tests")
     assert "test_every_metric_measures_the_phantom[peak_to_mean] PASSED" in contract
     assert "test_a_flat_region_has_ratio_one PASSED" in contract
+
+
+@pytest.mark.parametrize(("said", "meant"), [
+    ("2TCM", "two_tissue"), ("2-tcm", "two_tissue"), ("ETM", "extended_tofts"),
+    ("2CXM", "two_compartment_exchange"), ("AATH", "tissue_homogeneity"), ("Logan", "logan"),
+])  # fmt: skip
+def test_a_name_of_the_field_is_answered_with_the_model(said, meant):
+    with pytest.raises(StudyError, match=rf"did you mean {meant}(,.*)?\?"):
+        catalog.find("models", said)
+
+
+def test_a_name_like_no_other_is_answered_with_all():
+    with pytest.raises(StudyError, match=r"not one of the models; expected one of .*two_tissue"):
+        catalog.find("models", "xyzzy")
+
+
+def test_no_two_models_share_a_name():
+    models = catalog.declarations("models").values()
+    names = [catalog._plain(name) for one in models for name in (one.name, *one.also)]
+    assert len(names) == len(set(names))

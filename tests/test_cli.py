@@ -32,6 +32,8 @@ COMMANDS = [
     "list",
     "suv",
     "tacs",
+    "concentration",
+    "t1",
     "fit",
     "map",
     "occupancy",

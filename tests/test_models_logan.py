@@ -8,6 +8,9 @@ from graphical_curves import frames_of, input_of, one_tissue, protocol_of
 from igdd.errors import InputError
 from igdd.kinetics import Status
 from igdd.models import logan
+from igdd.stages.fit import fit
+from igdd.stages.fit_text import text
+from igdd.types import Curves
 
 RNG = np.random.default_rng(0)
 VT = RNG.uniform(0.5, 8, 40)
@@ -105,3 +108,26 @@ def test_pbr28_reaches_the_published_cohort(reference):
     mean, sd = cohort(reference, logan, last=10)
     assert_allclose(mean, [2.927, 3.779], rtol=0.005)  # acceptance: 0.5 % and 1 %
     assert_allclose(sd, [1.478, 2.069], rtol=0.01)
+
+
+@pytest.mark.parametrize("model", ["patlak", "logan", "ma1"])
+def test_curves_that_are_nowhere_straight_are_not_fitted_and_ask_for_no_other_input(model):
+    frames = frames_of()
+    values = 1e3 * np.random.default_rng(3).normal(size=(2, frames.start.size))
+    noise = Curves(
+        values=values,
+        covariance=np.full((frames.start.size, 2, 2), np.nan),
+        volume=np.ones(2),
+        volume_sd=np.zeros(2),
+        names=("one", "two"),
+        kinds=("organ", "organ"),
+        frames=frames,
+        quantity="activity_concentration",
+        unit="Bq/mL",
+        analyte="label",
+    )
+    found = fit(model, noise, {"plasma": input_of()})
+    assert found.flags == (("not_fitted",), ("not_fitted",))
+    assert np.isnan(found.values).all()
+    assert np.isnan(found.predicted).all()
+    assert "t_star_by_rule none, t_star none" in text(found)

@@ -13,10 +13,12 @@ import igdd.cli  # noqa: F401  (registers every command)
 from igdd import catalog
 from igdd.cli_app import app
 from igdd.errors import InputError, UnitsError
-from igdd.kinetics import Protocol
+from igdd.io import nifti
+from igdd.kinetics import Protocol, Status
 from igdd.stages.fit import compare_models, fit
-from igdd.stages.fit_text import as_json
-from igdd.types import Curves, Frames, Zero
+from igdd.stages.fit_text import as_json, text
+from igdd.stages.map import map_image
+from igdd.types import Curves, Frames, Grid, Image, Zero
 
 START = np.arange(0.0, 240.0, 10.0)
 ARRIVAL = 30.0
@@ -138,6 +140,12 @@ def test_times_from_the_administration_need_no_arrival():
     assert of(made)["time_to_peak"]["value"] == 75.0
 
 
+def test_the_arrival_is_told_in_s():
+    made = fit("semi_quantitative", curves(triangle(2.0)), arrival="30 s")
+    assert as_json(made)[0]["notes"]["arrival"] == {"value": 30.0, "unit": "s"}
+    assert "arrival 30 s" in text(made)
+
+
 def test_nobody_guesses_when_the_bolus_arrived():
     with pytest.raises(InputError, match="give the option arrival"):
         fit("semi_quantitative", curves(triangle(2.0)))
@@ -216,3 +224,123 @@ def test_the_command_reads_every_form_of_table(tmp_path, form):
     plot = tmp_path / "page.html"
     assert CliRunner().invoke(app, [*words, "--plot", str(plot)]).exit_code == 0
     assert "mmol" in plot.read_text(encoding="utf-8")
+
+
+def solver(**words):
+    """The model's solver over the frames of this page, on the clock of the scan."""
+    frames = Frames(start=START, duration=np.full(START.size, 10.0), zero=Zero(kind="scan_start"))
+    protocol = Protocol(frames=frames, options={"arrival": ARRIVAL}, **words)
+    return catalog.find("models", "semi_quantitative").prepare(protocol)
+
+
+def noisy_voxels(count, seed=3):
+    """Noisy triangles (n, t) as a map hands them over: a transposed block in single precision."""
+    rng = np.random.default_rng(seed)
+    made = triangle(1.0) * rng.uniform(0.2, 3, (count, 1))
+    made = made + 0.1 * rng.normal(size=made.shape)
+    return np.ascontiguousarray(made.T.astype(np.float32)).T
+
+
+def test_many_voxels_are_solved_as_regions_are():
+    voxels, sd = noisy_voxels(300), np.linspace(0.1, 0.2, START.size)
+    found = solver()(voxels, sd)
+    made = fit("semi_quantitative", curves(voxels), sd=sd, arrival="30 s")
+    # sums of 24 frames in another order
+    np.testing.assert_allclose(found.parameters, made.values, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(found.covariance, made.covariance, rtol=1e-11)
+    assert [Status(int(bits)).flags for bits in found.status] == list(made.flags)
+
+
+def test_a_lost_sample_loses_its_voxel_alone():
+    voxels = noisy_voxels(200).copy()
+    whole = solver()(voxels, None)
+    for row, value in ((3, np.nan), (70, np.inf), (199, -np.inf)):
+        voxels[row, 11] = value
+    found = solver()(voxels, None)
+    lost = np.isin(np.arange(200), (3, 70, 199))
+    assert np.isnan(found.parameters[lost]).all()
+    assert (found.status[lost] == Status.NOT_FITTED).all()
+    np.testing.assert_array_equal(found.parameters[~lost], whole.parameters[~lost])
+    np.testing.assert_array_equal(found.status[~lost], whole.status[~lost])
+
+
+@pytest.mark.parametrize("integration", ["exact", "instant"])
+def test_a_frame_of_infinite_sd_does_not_count(integration):
+    spiked = np.vstack([triangle(2.0), triangle(1.0)])
+    spiked[:, 12] = 50.0
+    sd = np.full((2, START.size), 0.1)
+    sd[0, 12] = np.inf
+    found = solver(integration=integration)(spiked, sd)
+    left = np.delete(np.arange(START.size), 12)
+    frames = Frames(start=START[left], duration=np.full(left.size, 10.0),
+                    zero=Zero(kind="scan_start"))  # fmt: skip
+    protocol = Protocol(frames=frames, options={"arrival": ARRIVAL}, integration=integration)
+    without = catalog.find("models", "semi_quantitative").prepare(protocol)(
+        spiked[:1, left], sd[:1, left]
+    )
+    np.testing.assert_array_equal(found.parameters[0], without.parameters[0])
+    np.testing.assert_array_equal(found.covariance[0], without.covariance[0])
+    assert found.parameters[0, 3] == 2.0
+    assert found.parameters[1, 3] == 50.0
+    # a frame holds the mean of its length: an area over one that is left out is not known
+    assert np.isnan(found.parameters[0, 2]) == (integration == "exact")
+    assert np.isnan(found.predicted[0, 12])
+
+
+def mapped(folder, voxels, unit="mmol/L", **words):
+    """Maps of voxels (n, t) in a row, in the first t frames of this page."""
+    start = START[: voxels.shape[1]]
+    made = Image(
+        values=voxels[:, None, None, :],
+        grid=Grid(shape=(len(voxels), 1, 1), affine=np.eye(4)),
+        quantity="amount_concentration",
+        unit=unit,
+        analyte="contrast",
+        frames=Frames(
+            start=start, duration=np.full(start.size, 10.0), zero=Zero(kind="scan_start")
+        ),
+    )
+    return map_image("semi_quantitative", made, None, out=folder, arrival="30 s", **words)
+
+
+def image_of(path):
+    return nifti.read_image(path).values.ravel()
+
+
+def test_maps_are_those_of_regions_of_one_voxel(tmp_path):
+    voxels, sd = noisy_voxels(50).copy(), np.full(START.size, 0.1)
+    voxels[7, 4] = np.nan
+    found = mapped(tmp_path, voxels, sd=sd)
+    made = fit("semi_quantitative", curves(voxels), sd=sd, arrival="30 s")
+    for column, name in enumerate(made.parameters):
+        # maps are stored in single precision
+        np.testing.assert_allclose(image_of(found.maps[name]), made.values[:, column], rtol=1e-6)
+        deviations = np.sqrt(made.covariance[:, column, column])
+        np.testing.assert_allclose(image_of(found.sd[name]), deviations, rtol=1e-6)
+    flags = image_of(found.flags).astype(int)
+    assert [Status(bits).flags for bits in flags] == list(made.flags)
+    assert found.fitted == 49
+
+
+@pytest.mark.parametrize(("unit", "area", "slope"), [
+    ("mmol/L", "mmol.s/L", "mmol/L/s"),
+    ("1/s", "(1/s).s", "1/s/s"),
+    ("1", "s", "1/s"),
+])  # fmt: skip
+def test_maps_stand_in_the_unit_of_the_image(tmp_path, unit, area, slope):
+    found = mapped(tmp_path, triangle(np.array([[2.0]])), unit)
+    assert (found.units["iauc_60"], found.units["wash_in"]) == (area, slope)
+    assert (found.units["peak"], found.units["time_to_peak"]) == (unit, "s")
+    assert image_of(found.maps["peak"])[0] == 2.0
+    assert image_of(found.maps["time_to_peak"])[0] == 45.0
+    account = json.loads(found.maps["iauc_60"].with_suffix(".json").read_text(encoding="utf-8"))
+    assert account["Units"] == area
+    whole = json.loads(found.account.read_text(encoding="utf-8"))
+    assert whole["Parameters"]["wash_in"]["Units"] == slope
+
+
+def test_maps_of_a_short_scan_show_what_it_holds(tmp_path):
+    found = mapped(tmp_path, np.array([[0.0, 0, 0, 1, 2]]))
+    assert image_of(found.maps["peak"])[0] == 2.0
+    assert np.isnan(image_of(found.maps["iauc_60"])[0])
+    assert found.counts == {"incomplete": 1}

@@ -170,6 +170,18 @@ def test_a_parameter_that_the_data_leave_open_is_no_headline(regions, said):
     assert texts(studies.results(rows, fits=(fitted(),)), "Q2") == [said]
 
 
+@pytest.mark.parametrize("flags", ["", "poorly_identified"])
+def test_a_headline_says_how_many_regions_it_leaves_out(flags):
+    rows = [
+        studies.row(region=f"r{n}", metric="two_tissue_VT", unit="mL/cm3", value=3.0, flags=flags)
+        for n in range(5)
+    ]
+    (said,) = texts(studies.results(rows, fits=(fitted(),)), "Q2")
+    assert "r2" in said
+    assert "r3" not in said
+    assert said.endswith(" (2 regions more below).")
+
+
 def test_an_initial_area_is_said_in_a_readable_unit():
     rows = [
         studies.row(region="tumour", metric="iauc_60", unit="mol.s/mL", value=value, sd=2e-7)

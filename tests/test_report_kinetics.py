@@ -83,6 +83,30 @@ def test_a_wide_table_is_two_and_what_every_line_carries_is_said_once():
     assert len(second.right) == len(second.columns) == len(second.rows[0])
 
 
+def test_a_table_that_names_visits_has_room_for_fewer_parameters():
+    names = ("K1", "k2", "k3", "k4", "Vb", "VT", "VND", "VS", "BPND")
+    rows = [
+        row(subject=subject, session="base", metric=f"two_tissue_{name}", unit="1", value=1.0,
+            region="cortex")
+        for subject in ("01", "02")
+        for name in names
+    ]  # fmt: skip
+    fits = [fitted(("cortex",), subject=subject, parameters=names) for subject in ("01", "02")]
+    found = kinetics.blocks(overview(results(rows, fits=tuple(fits))))[2:]
+    assert [len(one.columns) for one in found] == [7, 6, 8]
+    assert found[0].columns == ("subject", "session", "region", "VT", "BPND", "K1", "flags")
+
+
+def test_figures_of_the_curves_themselves_have_no_residuals():
+    exact = fitted()
+    made = study(predicted=exact.values)
+    titles = [block.title for block in kinetics.blocks(overview(made))]
+    assert titles == [
+        "Two-tissue: curves and fits, activity concentration (kBq/mL)",
+        "Two-tissue: parameters",
+    ]
+
+
 def test_plots_that_do_not_fill_their_last_row_have_an_axis_each():
     shared = kinetics.blocks(overview(study(regions=("a", "b", "c"))))[0].spec
     own = kinetics.blocks(overview(study(regions=("a", "b", "c", "d"))))[0].spec
@@ -112,7 +136,7 @@ def test_contrast_agents_are_in_mmol_per_litre_on_axes_and_in_tables():
         row(region="tumour", metric="extended_tofts_Ktrans", unit="1/min", value=0.2),
         row(region="tumour", metric="extended_tofts_baseline", unit="mol/mL", value=3e-7, sd=1e-8),
     ]
-    chart, _, table = kinetics.blocks(overview(results(rows, fits=(fit,))))
+    chart, table = kinetics.blocks(overview(results(rows, fits=(fit,))))
     assert chart.title == "Extended Tofts: curves and fits, amount concentration (mmol/L)"
     shown = [one["measured"] for one in chart.spec["data"]["values"] if one["measured"]]
     assert shown[0] == pytest.approx(clean[0, 0] * 1e6, rel=1e-5)  # six digits are kept

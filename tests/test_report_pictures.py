@@ -151,3 +151,19 @@ def test_the_label_of_a_low_picture_does_not_run_out_of_it(monkeypatch):
     )  # fmt: skip
     pictures(overview(studies.results([studies.row()], panels=(one,) * 4)))
     assert 0 <= ends[0] < ends[1] <= 1
+
+
+def test_the_colour_bar_stands_beside_the_pictures_also_where_they_are_few(monkeypatch):
+    from matplotlib.figure import Figure
+
+    places = []
+    plain = Figure.savefig
+
+    def seen(self, *arguments, **words):
+        places.extend(axes.get_position() for axes in self.axes)
+        return plain(self, *arguments, **words)
+
+    monkeypatch.setattr(Figure, "savefig", seen)
+    pictures(overview(studies.results([studies.row()], panels=(maps()[0],))))
+    picture, bar = places
+    assert 0 < bar.x0 - picture.x1 < 0.05

@@ -182,3 +182,12 @@ def test_a_frame_without_a_value_is_refused():
     values[3] = np.nan
     with pytest.raises(InputError, match="frame 4"):
         inputs.image_derived(curves(aorta=values), "aorta")
+
+
+@pytest.mark.parametrize(("said", "answer"), [
+    ("Aorta", r"did you mean aorta\?"), ("aort", r"did you mean aorta\?"),
+    ("spleen", "expected one of aorta, wall"),
+])  # fmt: skip
+def test_a_region_that_is_not_there_is_answered_with_the_nearest(said, answer):
+    with pytest.raises(InputError, match=rf"region '{said}' is not there; {answer}"):
+        inputs.reference_input(curves(), said)

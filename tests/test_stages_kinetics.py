@@ -126,6 +126,15 @@ def test_parameters_of_every_region_are_rows_in_display_units(folder):
     assert set(rows["region"]) == {"tumour", "muscle"}
 
 
+def test_a_fit_alone_is_a_study(folder):
+    asked = '[[fit]]\nmodel = "semi_quantitative"\n'
+    text = STUDY.replace('[[measure]]\nmetric = "uptake"\n', asked)
+    (one,) = plan(check_study(tomllib.loads(text), folder / "study.toml"))
+    metrics = set(session.measured(one).measurements["metric"])
+    assert metrics == {metric for metric in metrics if metric.startswith("semi_quantitative_")}
+    assert "semi_quantitative_iauc_60" in metrics
+
+
 def test_figures_of_the_curves_need_no_input(folder):
     table = stored(folder, '[[fit]]\nmodel = "semi_quantitative"\n').measurements
     rows = table[table["metric"] == "semi_quantitative_iauc_60"]

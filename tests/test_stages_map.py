@@ -330,11 +330,11 @@ def test_an_input_that_ends_within_the_last_frame_is_noted(tmp_path):
 
 def test_masks_that_do_not_fit_are_refused(tmp_path):
     path = image_file(tmp_path)
-    moved = Grid(shape=SHAPE, affine=GRID.affine + np.eye(4)[:, [3]] * 0 + _shift(1.0))
-    bids.write_nifti(tmp_path / "moved.nii", np.ones(SHAPE, np.float32), moved)
+    elsewhere = Grid(shape=SHAPE, affine=GRID.affine + _shift(1000.0))
+    bids.write_nifti(tmp_path / "elsewhere.nii", np.ones(SHAPE, np.float32), elsewhere)
     bids.write_nifti(tmp_path / "empty.nii", np.zeros(SHAPE, np.float32), GRID)
     cases = (
-        (tmp_path / "moved.nii", "is not the image's"),
+        (tmp_path / "elsewhere.nii", "no voxel"),
         (np.ones((2, 2, 2)), "mask has shape"),
         (tmp_path / "empty.nii", "no voxel"),
         (path, "expected a mask of one"),
@@ -343,6 +343,42 @@ def test_masks_that_do_not_fit_are_refused(tmp_path):
         with pytest.raises(InputError, match=words):
             map_image("patlak", path, INPUTS, mask=mask, out=tmp_path / "out", start=START)
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_mask_on_another_grid_is_brought_over_as_regions_are(tmp_path):
+    path, mask = image_file(tmp_path), np.zeros(SHAPE, np.float32)
+    mask[1:4, 2:6, 1:4] = 1
+    turned = GRID.affine @ np.array(
+        [[-1, 0, 0, SHAPE[0] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]
+    )
+    bids.write_nifti(tmp_path / "own.nii", mask, GRID)
+    bids.write_nifti(tmp_path / "turned.nii", mask[::-1], Grid(shape=SHAPE, affine=turned))
+    fine = GRID.affine @ np.diag([0.5, 0.5, 0.5, 1])
+    fine[:3, 3] -= (GRID.affine @ [0.25, 0.25, 0.25, 0])[:3]  # the same corner
+    twice = np.kron(mask, np.ones((2, 2, 2), np.float32))
+    bids.write_nifti(tmp_path / "fine.nii", twice, Grid(shape=twice.shape, affine=fine))
+    found = [
+        values(map_image("patlak", path, INPUTS, mask=tmp_path / f"{name}.nii",
+                         out=tmp_path / name, start=START).maps["Ki"])
+        for name in ("own", "turned", "fine")
+    ]  # fmt: skip
+    assert np.isfinite(found[0]).sum() == mask.sum()
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
+def test_a_parameter_without_end_is_no_value(tmp_path):
+    from dataclasses import replace
+
+    endless = replace(
+        patlak.MODELS[0], derived=(replace(patlak.MODELS[0].parameters[0], name="ratio"),),
+        derive=lambda fitted: np.where(np.arange(len(fitted))[:, None] % 2, np.inf, fitted[:, :1]),
+    )  # fmt: skip
+    found = map_image(endless, image_file(tmp_path), INPUTS, out=tmp_path / "out", start=START)
+    ratio = values(found.maps["ratio"])
+    assert np.isfinite(ratio).any()
+    assert np.isnan(ratio).any()
+    assert not np.isinf(ratio).any()
 
 
 def _shift(by: float) -> np.ndarray:
@@ -369,7 +405,7 @@ def test_one_frame_and_other_models_are_refused(tmp_path):
         map_image("patlak", path, INPUTS, out=tmp_path / "out", start=START, chunk=0)
     closed = [one for one in catalog.declarations("models").values() if not one.voxelwise]
     if closed:
-        with pytest.raises(InputError, match="makes no maps"):
+        with pytest.raises(InputError, match=r"makes no maps; expected one of .*patlak"):
             map_image(closed[0], path, INPUTS, out=tmp_path / "out")
 
 

@@ -102,6 +102,14 @@ def test_a_missing_key_is_named():
     assert "scan[1].path: is missing" in refused(document)
 
 
+def test_a_study_that_asks_for_nothing_is_refused():
+    document = good()
+    del document["measure"]
+    assert "nothing is asked for; expected a [[measure]], [[fit]] or [[map]]" in refused(document)
+    document["map"] = [{"model": "patlak"}]
+    assert check_study(document, Path("study.toml")).document.measure == ()
+
+
 def test_a_newer_schema_is_refused():
     assert "schema is 2" in refused({**good(), "schema": 2})
 

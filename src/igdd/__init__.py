@@ -25,6 +25,7 @@ _PLACES = {
     "activity": "igdd.decay",
     "chain_activities": "igdd.decay",
     "compare_models": "igdd.stages.fit",
+    "concentration": "igdd.stages.concentration",
     "decay_factor": "igdd.decay",
     "delivery": "igdd.stages.delivery",
     "dose": "igdd.stages.dose",
@@ -49,6 +50,7 @@ _PLACES = {
     "scale": "igdd.stages.scale",
     "shedding": "igdd.stages.label_stability",
     "simultaneous_input": "igdd.stages.simultaneous",
+    "t1": "igdd.stages.relaxation",
     "thermosensitive": "igdd.stages.thermosensitive",
     "uptake_model": "igdd.stages.uptake_model",
 }

@@ -64,8 +64,28 @@ def find(kind: str, name: str) -> Any:
     known = declarations(kind)
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3) or list(known)
-    raise StudyError(f"{name!r} is not one of the {kind}; did you mean {', '.join(near)}?")
+    near = _nearest(name, known)
+    mend = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(known)}"
+    raise StudyError(f"{name!r} is not one of the {kind}; {mend}")
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> list[str]:
+    """Names that a wrong one may stand for: those that the field writes so, else the likest."""
+    plain = _plain(name)
+    abbreviated = [
+        one for one, declared in known.items()
+        if plain in map(_plain, (one, *getattr(declared, "also", ())))
+    ]  # fmt: skip
+    return abbreviated or difflib.get_close_matches(name.lower(), known, n=3)
+
+
+def _plain(name: str) -> str:
+    """Letters and digits alone: 2TCM, 2-TCM and "2 tcm" are one name.
+
+    >>> _plain("2-TCM")
+    '2tcm'
+    """
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def read_series(path: Path) -> list[Series]:
@@ -129,8 +149,9 @@ def page() -> str:
 
 
 def _facts(declaration: Any) -> list[str]:
-    """Options, outputs and reference of a declaration, as Markdown."""
-    lines = []
+    """Other names, options, outputs and reference of a declaration, as Markdown."""
+    also = getattr(declaration, "also", ())
+    lines = [f"- also called {', '.join(also)}"] if also else []
     for option in getattr(declaration, "options", ()):
         default = "required" if option.default == REQUIRED else f"default {option.default!r}"
         lines.append(f"- option `{option.name}` [{option.unit}], {default}: {option.help}")

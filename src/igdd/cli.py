@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from igdd import (
+    cli_contrast,
     cli_delivery,
     cli_delivery_models,
     cli_dose,
@@ -38,6 +39,7 @@ Open = Annotated[bool, typer.Option("--open", help="Open the report in the brows
 # Importing these adds their commands to the application.
 JOBS = (
     cli_jobs,
+    cli_contrast,
     cli_occupancy,
     cli_dose,
     cli_dose_map,

@@ -43,7 +43,7 @@ Integration_ = Annotated[
 
 Spread = Annotated[
     str | None,
-    typer.Option("--sd", help="Frames' noise: counts, equal, relative, root, or a table with sd."),
+    typer.Option("--sd", help="counts, equal, relative, root, or a table with sd or weights."),
 ]
 NuclideOf = Annotated[
     str | None, typer.Option("--nuclide", help="For --sd counts, where the JSON does not say.")

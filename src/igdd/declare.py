@@ -117,6 +117,7 @@ class Model:
     variant     variant(model, options in SI) -> the model as its options make it: a route without
                 absorption has no ka; None: the options change no parameter
     family      "tissue", "reference", "contrast", "clearance", ...: where the docs list it
+    also        what else the field calls it, such as 2TCM: so that a wrong name is answered with it
     """
 
     name: str
@@ -136,6 +137,7 @@ class Model:
     family: str = "tissue"
     options: tuple[Option, ...] = ()
     version: int = 1
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_name("model", self.name)

@@ -100,9 +100,15 @@ class Document(Entry):
     inputs: tuple[InputsEntry, ...] = ()
     map: tuple[Any, ...] = ()
     fit: tuple[Any, ...] = ()
-    measure: tuple[Any, ...] = Field(min_length=1)
+    measure: tuple[Any, ...] = ()
     compare: tuple[Any, ...] = ()
     release: tuple[ReleaseEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Document:
+        if not (self.measure or self.fit or self.map):
+            raise ValueError("nothing is asked for; expected a [[measure]], [[fit]] or [[map]]")
+        return self
 
     @model_validator(mode="after")
     def _names_fit(self) -> Document:
@@ -133,7 +139,7 @@ def document_model() -> type[Document]:
     fields: dict[str, Any] = {
         "map": (_asked("models", "model", voxelwise=True), ()),
         "fit": (_asked("models", "model"), ()),
-        "measure": (_asked("metrics", "metric"), Field(min_length=1)),
+        "measure": (_asked("metrics", "metric"), ()),
         "compare": (_asked("comparisons", "method"), ()),
     }
     return create_model("Study", __base__=Document, **fields)

@@ -60,6 +60,8 @@ Size = Annotated[float, Unit("mm", above=0.0)]
 Mass = Annotated[float, Unit("g", above=0.0)]
 Activity = Annotated[float, Unit("Bq")]
 DrawnUp = Annotated[float, Unit("Bq", above=0.0)]
+Angle = Annotated[float, Unit("deg", above=0.0)]
+Relaxivity = Annotated[float, Unit("mL/(mol.s)", above=0.0)]
 Density = Annotated[float, Unit("g/mL", above=0.0)]
 Point = Annotated[tuple[float, float, float], Field(description="x, y, z in mm, RAS+")]
 
@@ -175,6 +177,16 @@ class DeclaredEntry(Entry):
     duration: Duration | None = None
     attenuation_corrected: bool | None = None
     branching_applied: bool | None = None
+    repetition_time: Duration | None = None
+    flip_angle: Angle | None = None
+    interval: Duration | None = Field(default=None, description="from volume to volume")
+    t1: Duration | None = Field(default=None, description="before contrast, of all voxels")
+    relaxivity: Relaxivity | None = None
+    baseline: str | None = Field(
+        default=None,
+        coerce_numbers_to_str=True,
+        description="frames before the agent came: 5, '2-5', or until '30 s'",
+    )
 
 
 class ScanEntry(Entry):
@@ -204,6 +216,9 @@ class ScanEntry(Entry):
         description="what metrics call a second image of the visit, such as target; the measured "
         "one and its anatomy have none",
     )
+    t1_map: str | None = Field(
+        default=None, description="T1 before contrast of each voxel, an image on the series' grid"
+    )
     psf: Size | None = Field(
         default=None, description="FWHM of this image's point spread, where not the scanner's"
     )
@@ -213,6 +228,12 @@ class ScanEntry(Entry):
     def region_paths(self) -> tuple[str, ...]:
         """The region files as a tuple, also where the document gives one string."""
         return (self.regions,) if isinstance(self.regions, str) else self.regions
+
+    @model_validator(mode="after")
+    def _one_t1(self) -> ScanEntry:
+        if self.t1_map is not None and self.declared.t1 is not None:
+            raise ValueError("found t1_map and declared.t1; expected one of them")
+        return self
 
 
 class Source(Entry):

@@ -15,6 +15,8 @@ FLAGS: dict[str, str] = {
     "acquisition_reference": "Decay reference taken from the earliest acquisition time, the last "
     "resort; up to 2 % high for multi-bed scans.",
     "activity_missing": "A measurement without an activity was left out.",
+    "acquisition_override": "The repetition time, flip angle or frame times that the caller gave "
+    "differ from the file's; the caller's were used.",
     "administered_yesterday": "The administration time of day was later than the scan; the day "
     "before was taken (half-life under 11.5 h).",
     "arithmetic_means": "More than 5 % of the estimates are at or below zero: arithmetic means "
@@ -23,8 +25,12 @@ FLAGS: dict[str, str] = {
     "all known: whether they may be compared was not fully checked.",
     "at_bound": "A fitted parameter lies at the bound of what is possible; its standard error is "
     "not meaningful.",
+    "b1_not_usable": "The share of the flip angle is missing, or outside 10 to 300 %: there is no "
+    "concentration; NaN.",
     "back_extrapolated_over_fifth": "More than 20 % of the area lies before the first sample "
     "after a bolus.",
+    "baseline_not_positive": "The mean signal before the agent came is not a number above zero: "
+    "there is no concentration; NaN.",
     "below_limit": "The profile holds values below the limit of quantification; what stands for "
     "them was chosen in the call, and none enters the terminal regression.",
     "below_limit_left_out": "Samples below the limit of quantification, without a number, were "
@@ -55,6 +61,8 @@ FLAGS: dict[str, str] = {
     "decay_spread": "Other decay-reference candidates in the header differ by more than 1 %.",
     "decay_state_assumed": "Nothing says whether blood is corrected for decay; the image's state "
     "was taken.",
+    "decay_state_doubtful": "Late blood falls about as fast as its nuclide decays, or faster, and "
+    "nothing says that it is corrected for decay; the image's state was taken.",
     "dose_differs": "The file's dose and the study's net activity differ by more than 10 %; the "
     "study's was used.",
     "dose_equivalent": "Mass of drug in the tissue as if all that carries the label still held "
@@ -219,6 +227,9 @@ FLAGS: dict[str, str] = {
     "series_time_unchecked": "The decay reference is the series time, and no acquisition time is "
     "there to check it by.",
     "sex_other": "Sex is neither M nor F: the mean of both formulas was used.",
+    "signal_beyond_equation": "The signal of a frame is one that no T1 gives (noise, inflow, or a "
+    "wrong repetition time, flip angle or T1); NaN there.",
+    "signal_missing": "A frame has no signal that is a number; NaN there.",
     "similarity_points_few": "Fewer than three times count: there is no f1 and no f2.",
     "single_time_point": "One measurement: how long activity stays is a rule's or a "
     "population's, not the region's.",
@@ -233,6 +244,8 @@ FLAGS: dict[str, str] = {
     "start_over_fifth": "More than 20 % of the time-integrated activity lies before the first "
     "measurement.",
     "suv_reference_override": "The study's value replaced the header's.",
+    "t1_not_usable": "T1 before contrast is missing, or none that a tissue has (1 ms to 20 s): "
+    "there is no concentration; NaN.",
     "tail_not_positive": "A value of the terminal phase has no logarithm; an arithmetic tail "
     "mean can be asked for.",
     "terminal_fit_poor": "The terminal regression has an adjusted R2 below 0.8.",
@@ -252,6 +265,8 @@ FLAGS: dict[str, str] = {
     "volume_sd_unknown": "No uncertainty of the volume or mass was given; it is not in the "
     "interval.",
     "weight_in_grams": "The weight is above 1000 and was read as grams.",
+    "weights_not_used": "The table of curves has a column of weights or standard deviations, which "
+    "did not weigh its frames: the table given as sd does it; sd = equal says that none shall.",
     "window_not_stated": "Nobody stated until when the figure was followed: each study of the "
     "prior stands in its own window.",
 }

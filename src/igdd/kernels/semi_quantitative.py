@@ -54,7 +54,8 @@ def plan(window: tuple[np.ndarray, np.ndarray, bool], values: np.ndarray, arriva
 
     window  starts and ends (t,) of the frames in s, and whether values are of their middles
 
-    Without a frame before arrival the baseline is 0, as that of a concentration is.
+    Without a frame before arrival the baseline is 0, as that of a concentration is. The peak of a
+    curve that lacks a value has no meaning.
     """
     start, end, instants = window
     middle = (start + end) / 2
@@ -74,8 +75,7 @@ def plan(window: tuple[np.ndarray, np.ndarray, bool], values: np.ndarray, arriva
         ]
     )
     after = np.flatnonzero(~before)
-    known = np.where(np.isfinite(values[:, after]), values[:, after], -np.inf)
-    highest = after[np.argmax(known, axis=1)]
+    highest = after[np.argmax(values[:, after], axis=1)]
     rise, fall = middle[highest] - arrival, middle[-1] - middle[highest]
     return Plan(
         area=area - np.array(HORIZONS)[:, None] * baseline,
@@ -104,12 +104,13 @@ def figures(found: Plan, values: np.ndarray) -> np.ndarray:
 
 
 def variances(found: Plan, variance: np.ndarray) -> np.ndarray:
-    """Variances (n, 6) of the figures from those of independent frames (n, t)."""
-    peak = variance[np.arange(len(variance)), found.highest]
+    """Variances (n, 6) of the figures from those of independent frames, (n, t) or (1, t) of all."""
+    count = found.highest.size
+    each = np.broadcast_to(variance, (count, variance.shape[1]))
+    peak, last = each[np.arange(count), found.highest], each[:, -1]
+    sums = np.broadcast_to(variance @ (found.area**2).T, (count, len(HORIZONS)))
     wash_in = (peak + variance @ found.baseline**2) / found.rise**2
-    return np.column_stack(
-        [variance @ (found.area**2).T, peak, wash_in, (peak + variance[:, -1]) / found.fall**2]
-    )
+    return np.column_stack([sums, peak, wash_in, (peak + last) / found.fall**2])
 
 
 def area_weights(time: np.ndarray, start: float, end: float) -> np.ndarray:

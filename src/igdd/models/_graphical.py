@@ -113,7 +113,8 @@ def used_frames(protocol: Protocol) -> np.ndarray:
 def shown(tissue: np.ndarray, vascular: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Curves (n, t) of a tissue with the blood in its vessels, NaN in frames outside the line."""
     whole = tissue
-    if vascular.any():
+    # A curve that was not fitted has no share of blood, and needs none measured.
+    if (vascular > 0).any():
         whole = (1 - vascular[:, None]) * tissue + vascular[:, None] * protocol.mean("blood")
     return np.where(used_frames(protocol), whole, np.nan)
 

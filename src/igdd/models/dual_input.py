@@ -162,6 +162,7 @@ MODELS = (
         help="extended Tofts model of the liver: artery and portal vein",
         reference=f"CAPLEX M.IC1.005, doi:10.1002/mrm.29840; {_MADYM} (DIETM)",
         family="contrast",
+        also=("DI-ETM",),
     ),
     Model(
         "dual_input_exchange",
@@ -182,6 +183,7 @@ MODELS = (
         help="two-compartment exchange model of the liver: artery and portal vein",
         reference=f"CAPLEX M.IC1.009, doi:10.1002/mrm.29840; {_MADYM} (DI2CXM)",
         family="contrast",
+        also=("DI-2CXM",),
     ),
     Model(
         "dual_input_uptake",
@@ -199,6 +201,7 @@ MODELS = (
         help="active uptake by hepatocytes and efflux into bile (gadoxetate)",
         reference=f"doi:10.1097/RLI.0000000000000316, {_MADYM} (AUEM)",
         family="contrast",
+        also=("AUEM",),
     ),
     Model(
         "dual_input_single_compartment",
@@ -224,6 +227,7 @@ MODELS = (
         help="liver perfusion with one compartment: artery and portal vein",
         reference=f"Materne et al., Magn Reson Med 2002;47:135; {_MADYM} (DISCM)",
         family="contrast",
+        also=("DISCM",),
     ),
     Model(
         "dual_input_biexponential",
@@ -239,5 +243,6 @@ MODELS = (
         help="two exponentials behind artery and portal vein, whatever they stand for",
         reference=f"Berks et al., Magn Reson Med 2021;86:1829; {_MADYM} (DIBEM)",
         family="contrast",
+        also=("DIBEM",),
     ),
 )

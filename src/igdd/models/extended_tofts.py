@@ -89,5 +89,6 @@ MODELS = (
         help="extended Tofts model: interstitium and vessels",
         reference="doi:10.1002/jmri.1880070113; CAPLEX M.IC1.005, doi:10.1002/mrm.29840",
         family="contrast",
+        also=("ETM", "eTofts", "extended Tofts-Kety"),
     ),
 )

@@ -87,5 +87,6 @@ MODELS = (
         help="one-tissue compartment model with blood volume",
         reference="doi:10.1038/sj.jcbfm.9600493",
         family="tissue",
+        also=("1TCM", "1TC", "1T2k"),
     ),
 )

@@ -85,6 +85,7 @@ MODELS = (
         closed=True,
         voxelwise=True,
         family="reference",
+        also=("refLogan", "Logan reference"),
         options=(
             *_graphical.OPTIONS,
             Option("k2prime", "1/s", default=None, help="rate of the reference back to plasma"),

@@ -62,6 +62,7 @@ MODELS = (
         closed=True,
         voxelwise=True,
         family="reference",
+        also=("refPatlak", "Patlak reference"),
         options=_graphical.OPTIONS,
     ),
 )

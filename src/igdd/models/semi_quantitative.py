@@ -20,6 +20,8 @@ their unit); time_to_peak has none.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from igdd.declare import Model, Option, Parameter
@@ -49,37 +51,83 @@ def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
 
 
 def prepare(protocol: Protocol) -> Solver:
-    """Solver of many curves at once: no more than sums over their frames."""
-    from igdd.kernels.semi_quantitative import figures, plan, variances
+    """Solver of many curves at once: no more than sums over their frames.
 
-    frames = protocol.frames
+    A frame whose standard deviation is infinite is left out, as if it had not been taken.
+    """
     if protocol.held:
         name = next(iter(protocol.held))
         raise InputError(f"{name} is held, but nothing is fitted; leave it out")
-    arrival = _arrival(protocol)
-    window = (frames.start, frames.end, protocol.integration != "exact")
+    _arrival(protocol)
 
     def solve(curves: np.ndarray, sd: np.ndarray | None = None) -> Solution:
-        curves = np.asarray(curves, dtype=float)
-        whole = np.isfinite(curves).all(axis=1)
-        found = plan(window, curves, arrival)
-        linear = figures(found, np.where(whole[:, None], curves, np.nan))
-        parameters = np.insert(linear, TIME, np.where(whole, found.rise, np.nan), axis=1)
-        covariance = np.full((len(curves), len(PARAMETERS), len(PARAMETERS)), np.nan)
-        if sd is not None:
-            spread = variances(found, np.broadcast_to(np.asarray(sd) ** 2, curves.shape))
-            own = np.insert(spread, TIME, np.nan, axis=1)
-            covariance[:, np.arange(len(PARAMETERS)), np.arange(len(PARAMETERS))] = own
-        lost = ~np.isfinite(parameters).all(axis=1)
-        return Solution(
-            parameters=parameters,
-            covariance=covariance,
-            status=np.where(~whole, Status.NOT_FITTED, np.where(lost, Status.INCOMPLETE, 0)),
-            predicted=np.where(whole[:, None], curves, np.nan),
-            notes={"arrival": arrival},
-        )
+        if sd is None or np.isfinite(sd).all():
+            return _solve(protocol, curves, sd)
+        sd = np.broadcast_to(sd, curves.shape)
+        patterns, of = np.unique(np.isfinite(sd), axis=0, return_inverse=True)
+        parts = [
+            _solve(_only(protocol, used), curves[rows][:, used], sd[rows][:, used])
+            for used, rows in ((patterns[one], of == one) for one in range(len(patterns)))
+        ]
+        return _put_together(parts, patterns, of)
 
     return solve
+
+
+def _solve(protocol: Protocol, curves: np.ndarray, sd: np.ndarray | None) -> Solution:
+    from igdd.kernels.semi_quantitative import figures, plan, variances
+
+    frames, arrival = protocol.frames, _arrival(protocol)
+    curves = np.asarray(curves, dtype=float)
+    whole = np.isfinite(curves).all(axis=1)
+    if not whole.all():
+        curves = np.where(whole[:, None], curves, np.nan)
+    found = plan((frames.start, frames.end, protocol.integration != "exact"), curves, arrival)
+    rise = np.where(whole, found.rise, np.nan)
+    parameters = np.insert(figures(found, curves), TIME, rise, axis=1)
+    covariance = np.full((len(curves), len(PARAMETERS), len(PARAMETERS)), np.nan)
+    if sd is not None:
+        spread = variances(found, np.atleast_2d(np.asarray(sd) ** 2))
+        spread[~whole] = np.nan
+        diagonal = np.arange(len(PARAMETERS))
+        covariance[:, diagonal, diagonal] = np.insert(spread, TIME, np.nan, axis=1)
+    lost = ~np.isfinite(parameters).all(axis=1)
+    return Solution(
+        parameters=parameters,
+        covariance=covariance,
+        status=np.where(~whole, Status.NOT_FITTED, np.where(lost, Status.INCOMPLETE, 0)),
+        predicted=curves,
+        notes={"arrival": arrival},
+    )
+
+
+def _only(protocol: Protocol, used: np.ndarray) -> Protocol:
+    """The protocol of those frames (t,) that are used."""
+    if not used.any():
+        raise InputError("no frame has a finite standard deviation; expected one to measure")
+    frames = protocol.frames
+    kept = replace(frames, start=frames.start[used], duration=frames.duration[used])
+    return replace(protocol, frames=kept)
+
+
+def _put_together(parts: list[Solution], patterns: np.ndarray, of: np.ndarray) -> Solution:
+    """One solution of curves whose frames were used by pattern (m, t), the pattern `of` (n,)."""
+    count, size = of.size, len(PARAMETERS)
+    parameters, covariance = np.empty((count, size)), np.empty((count, size, size))
+    status, predicted = np.empty(count, dtype=int), np.full((count, patterns.shape[1]), np.nan)
+    for number, part in enumerate(parts):
+        rows = of == number
+        parameters[rows], covariance[rows], status[rows] = (
+            part.parameters, part.covariance, part.status,
+        )  # fmt: skip
+        predicted[np.ix_(rows, patterns[number])] = part.predicted
+    return Solution(
+        parameters=parameters,
+        covariance=covariance,
+        status=status,
+        predicted=predicted,
+        notes=parts[0].notes,
+    )
 
 
 def _arrival(protocol: Protocol) -> float:
@@ -104,6 +152,7 @@ MODELS = (
         prepare=prepare,
         closed=True,
         describes=True,
+        voxelwise=True,
         options=(
             Option(
                 "arrival",
@@ -115,5 +164,6 @@ MODELS = (
         ),
         reference="CAPLEX Q.CD1.002, .010 to .013, doi:10.1002/mrm.29840",
         family="contrast",
+        also=("IAUC", "IAUGC"),
     ),
 )

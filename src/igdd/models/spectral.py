@@ -184,6 +184,7 @@ MODELS = (
             Parameter("delay", "s", bounds=(-60.0, 60.0), help="delay of the input", held=0.0),
         ),
         needs=("plasma", "blood"),
+        also=("SA", "spectral analysis"),
         help="spectrum of exponentials by non-negative least squares",
         reference="doi:10.1038/jcbfm.1993.5",
         prepare=prepare,

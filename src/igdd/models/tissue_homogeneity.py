@@ -70,5 +70,6 @@ MODELS = (
         help="plug flow along capillaries beside a well-mixed interstitium (adiabatic)",
         reference="doi:10.1097/00004647-199812000-00011; CAPLEX M.IC1.012, doi:10.1002/mrm.29840",
         family="contrast",
+        also=("AATH", "ATH"),
     ),
 )

@@ -86,5 +86,6 @@ MODELS = (
         help="Tofts model: interstitium without vessels",
         reference="doi:10.1002/mrm.1910170208; CAPLEX M.IC1.004, doi:10.1002/mrm.29840",
         family="contrast",
+        also=("TM", "Tofts-Kety", "Kety"),
     ),
 )

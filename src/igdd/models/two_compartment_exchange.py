@@ -96,5 +96,6 @@ MODELS = (
         help="two-compartment exchange model: flow, permeability and both volumes",
         reference="doi:10.1088/0031-9155/57/2/R1; CAPLEX M.IC1.009, doi:10.1002/mrm.29840",
         family="contrast",
+        also=("2CXM", "2CX"),
     ),
 )

@@ -98,5 +98,6 @@ MODELS = (
         help="two-compartment uptake model: flow and permeability, nothing comes back",
         reference="doi:10.1088/0031-9155/57/2/R1; CAPLEX M.IC1.007, doi:10.1002/mrm.29840",
         family="contrast",
+        also=("2CUM", "2CU"),
     ),
 )

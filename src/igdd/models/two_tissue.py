@@ -102,5 +102,6 @@ MODELS = (
         help="reversible two-tissue compartment model with blood volume",
         reference="doi:10.1002/ana.410150302; doi:10.1038/sj.jcbfm.9600493",
         family="tissue",
+        also=("2TCM", "2TC", "2T4k", "2TCM4k"),
     ),
 )

@@ -98,5 +98,6 @@ MODELS = (
         help="irreversible two-tissue compartment model with blood volume",
         reference="doi:10.1111/j.1471-4159.1977.tb10649.x; doi:10.1002/ana.410060502",
         family="tissue",
+        also=("2TCMi", "2TCM irreversible", "2T3k", "2TCM3k"),
     ),
 )

@@ -266,22 +266,32 @@ def _kinetics(view: Overview) -> list[Answer]:
         unknown = rows["flags"].str.contains(UNKNOWN)
         if unknown.all():
             places = [wording.region_name(str(one)) for one in dict.fromkeys(rows["region"])]
-            places = places[:HEADLINE_REGIONS]
-            open_ = wording.listed(places)
-            said = wording.sentence(*begin, "is not determined by the data in", open_)
+            open_ = wording.listed(places[:HEADLINE_REGIONS])
+            more = _below(len(places))
+            said = wording.sentence(*begin, "is not determined by the data in", open_, more)
             found.append(Answer(question="Q2", text=said, flags=flags_of(rows)))
             continue
         rows = rows[~unknown]
         means = group_means(_pooled(view, rows), ["group", "region"])
-        regions = list(dict.fromkeys(means["region"]))[:HEADLINE_REGIONS]
+        regions = list(dict.fromkeys(means["region"]))
         parts = [
             f"{_phrase(view, metric, row)} in {wording.region_name(str(row.region))}"
             + (f" {_arm(str(row.group))}" if len(view.groups) > 1 else "")
-            for row in each(means[means["region"].isin(regions)])
+            for row in each(means[means["region"].isin(regions[:HEADLINE_REGIONS])])
         ]
-        said = wording.sentence(*begin, "is", wording.listed(parts))
+        said = wording.sentence(*begin, "is", wording.listed(parts), _below(len(regions)))
         found.append(Answer(question="Q2", text=said, flags=flags_of(rows)))
     return found
+
+
+def _below(regions: int) -> str:
+    """Where the regions stand that a sentence leaves out.
+
+    >>> _below(3), _below(4)
+    ('', '(1 region more below)')
+    """
+    more = regions - HEADLINE_REGIONS
+    return f"({wording.count(more, 'region')} more below)" if more > 0 else ""
 
 
 def _over_time(view: Overview) -> list[Answer]:

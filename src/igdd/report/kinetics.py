@@ -108,6 +108,8 @@ def residuals(view: Overview, model: str, fits: list[FittedCurves]) -> Chart | N
     if not len(table):
         return None
     left = table["measured"] - table["fitted"]
+    if not left.any():
+        return None  # figures of the curves themselves leave nothing over
     scatter = left.groupby(table["place"]).transform("std")
     table = table.assign(residual=left / scatter.where(scatter > 0))
     step, time_name = wording.time_unit(float(table["time"].max()))

@@ -23,7 +23,7 @@ Key = tuple[str, str, str]
 def tables(view: Overview, model: str, fits: list[FittedCurves]) -> list[Table]:
     """One line for each region: parameters with their intervals, AICc, what was chosen, flags.
 
-    What a model is asked for stands first, and a table that would be too wide to read is two.
+    What a model is asked for stands first, and a table that would be too wide to read is several.
     """
     names = macro_first(name for fit in fits for name in fit.parameters)
     cells, flags, units = _cells(view, model, names)
@@ -45,7 +45,7 @@ def tables(view: Overview, model: str, fits: list[FittedCurves]) -> list[Table]:
     spelled = wording.capitalised(wording.model_name(model))
     said = ("AICc", *(("chosen",) if any(any(fit.notes) for fit in fits) else ()))
     found = []
-    parts = _parted(names)
+    parts = _parted(names, bool(visit))
     for place, part in enumerate(parts):
         last = (*(said if place == len(parts) - 1 else ()), *(("flags",) if place == 0 else ()))
         headings = [f"{name} ({units[name]})" if units[name] else name for name in part]
@@ -88,15 +88,20 @@ def _cells(
     return cells, flags, {name: scales[name][1] for name in names}
 
 
-def _parted(names: list[str]) -> list[list[str]]:
-    """Names table by table: all where they fit beside flags, else few, then many.
+def _parted(names: list[str], visits: bool = False) -> list[list[str]]:
+    """Names table by table: all where they fit beside flags, else few, then many; or as evenly as
+    may be where every line names its visit, too.
 
     >>> [len(part) for part in _parted(list("abcde"))], [len(p) for p in _parted(list("abcdefghi"))]
     ([5], [4, 5])
+    >>> [len(part) for part in _parted(list("abcdefghi"), True)]
+    [3, 3, 3]
     """
     if len(names) <= MOST_COLUMNS:
         return [names]
     first, rest = MOST_COLUMNS - 1, MOST_COLUMNS + 1
+    if visits:
+        first = rest = -(-len(names) // -(-len(names) // first))
     starts = range(first, len(names), rest)
     return [names[:first], *(names[start : start + rest] for start in starts)]
 

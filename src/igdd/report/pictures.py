@@ -188,7 +188,10 @@ def _compose(
             _label(panel, arms.get(panel.subject, "")), fontsize=7, color=theme.INK, pad=3
         )
     bar_height = min(0.7, 2.6 / total)
-    _bar(figure, (0.905, 0.5 - bar_height / 2 + 0.15 / total, 0.016, bar_height), panels, scale)
+    # Beside the last picture of a row, also where a row is not full.
+    ends = [grid[0, place].get_position(figure).x1 for place in range(min(columns, len(panels)))]
+    beside = max(ends) + 0.015
+    _bar(figure, (beside, 0.5 - bar_height / 2 + 0.15 / total, 0.016, bar_height), panels, scale)
     _legend(figure, palette)
 
 

@@ -91,6 +91,8 @@ def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
     '1.6 (1.1 to 2.4)'
     >>> with_interval(1.6, 1.1, float("inf"))
     '1.60 (1.10 and more)'
+    >>> with_interval(0.0923, -22.1, 22.3)
+    '0.09 (−22 to 22)'
     """
     printed_unit = f" {unit}" if unit else ""
     if not math.isfinite(value):
@@ -108,6 +110,9 @@ def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
     while places > 1 and all(item.endswith("0") for item in shown):
         places -= 1
         shown = [_fixed(item, places) for item in (value, low, high)]
+    if value and not round(value, places):
+        # An interval that says nothing takes no digit from the value but the last.
+        shown[0] = _fixed(value, -_magnitude(value)) if abs(value) >= 1e-4 else number(value)
     return f"{shown[0]}{printed_unit} ({shown[1]} to {shown[2]})"
 
 

@@ -87,7 +87,7 @@ def fit(
         }  # fmt: skip
         return joined([fit(declared, one, inputs, **words) for one in curves])
     curves = curves if isinstance(curves, Curves) else _read_curves(Path(curves), unit)
-    curves = doors.in_percent(declared, curves)
+    curves = frame_noise.heard(sd, doors.in_percent(declared, curves))
     doors.check_corrected(declared, curves.decay)
     window = {"start": doors.seconds(start, "start"), "end": doors.seconds(end, "end")}
     settings = {name: one for name, one in window.items() if doors.has_option(declared, name)}
@@ -173,7 +173,8 @@ def _frames(
         None if doors.has_option(model, name) else window[name] for name in ("start", "end")
     )
     wanted = doors.within(frames, start, end)
-    kept = doors.within(frames, None, end) if integration == "trapezium" else wanted
+    early = integration == "trapezium" and not model.describes
+    kept = doors.within(frames, None, end) if early else wanted
     seen = replace(frames, start=frames.start[kept], duration=frames.duration[kept])
     return seen, wanted[kept], kept
 

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from igdd.stages.map import MapResult
 
 # Display units of what was chosen for all curves alike; NAME_shared has that of the parameter NAME.
-NOTE_UNITS = {"t_star": "min", "t_star_by_rule": "min", "k2prime": "1/min", "delay_shared": "s"}
+NOTE_UNITS = {
+    "t_star": "min",
+    "t_star_by_rule": "min",
+    "k2prime": "1/min",
+    "delay_shared": "s",
+    "arrival": "s",
+}
 # Lines of a spectrum: how much of the tissue's answer decays at the rate in 1/s in their name.
 ALPHA, ALPHA_UNIT = "alpha_at_", "mL/cm3/min"
 
@@ -37,9 +43,16 @@ def notes_json(notes: Mapping[str, float], display: Mapping[str, str]) -> dict[s
 
 
 def notes_text(notes: Mapping[str, float], display: Mapping[str, str]) -> str:
-    """Notes as words: `t_star 40 min, t_star_by_rule 30 min`."""
+    """Notes as words; what could not be found is none.
+
+    >>> notes_text({"t_star": 2400.0, "t_star_by_rule": float("nan")}, {})
+    't_star 40 min, t_star_by_rule none'
+    """
     shown = [(name, *shown_note(name, value, display)) for name, value in notes.items()]
-    return ", ".join(f"{name} {value:.4g} {unit}".removesuffix(" 1") for name, value, unit in shown)
+    return ", ".join(
+        f"{name} {value:.4g} {unit}".removesuffix(" 1") if np.isfinite(value) else f"{name} none"
+        for name, value, unit in shown
+    )
 
 
 def as_json(fit: Fit) -> list[dict[str, Any]]:

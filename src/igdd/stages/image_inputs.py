@@ -7,6 +7,7 @@ the first frame's start, and keeps the last frame's value to that frame's end.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ OF_IMAGE = (
     "model", "infusion", "injection",
 )  # fmt: skip
 OF_TWO_REGIONS = ("haematocrit", "recovery", "background")
+# Names of regions that are so alike may be one misspelt: cerebelum for Cerebellum Cortex.
+ALIKE = 0.65
 
 
 def reference_input(curves: Curves, region: str) -> dict[str, InputCurve]:
@@ -136,9 +139,22 @@ def _recovered(
     return Samples(time, (values - (1 - recovery) * around) / recovery), said
 
 
+def _meant(region: str, names: Sequence[str]) -> str:
+    """What a name that is none of the regions may stand for; an atlas has a hundred of them.
+
+    >>> _meant("cerebelum", ("Left-Putamen", "Cerebellum"))
+    'did you mean Cerebellum?'
+    """
+    lower = {name.lower(): name for name in names}
+    near = [
+        lower[one] for one in difflib.get_close_matches(region.lower(), lower, n=3, cutoff=ALIKE)
+    ]
+    return f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(names)}"
+
+
 def _knots(curves: Curves, region: str) -> Samples:
     if region not in curves.names:
-        raise InputError(f"region {region!r} is not there; expected {', '.join(curves.names)}")
+        raise InputError(f"region {region!r} is not there; {_meant(region, curves.names)}")
     if not any(units.converts(curves.unit, one) for one in UNITS):
         raise InputError(f"curves are in {curves.unit!r}; expected one of {', '.join(UNITS)}")
     order = np.argsort(curves.frames.middle, kind="stable")

@@ -119,7 +119,8 @@ def map_image(
     bounded.writable(folder)
     with _opened(image, folder) as pieces, map_files.opened_mask(mask, pieces.grid, folder) as seat:
         pace = _Pace(pieces, chunk, workers, progress)
-        if isinstance(sd, str) and sd == "counts":
+        # What compares frames does not say how large the noise of a figure is.
+        if isinstance(sd, str) and sd == "counts" and not declared.describes:
             setup = map_job.by_counts(setup, seen.decay, pieces, seat)
         job, notes = map_job.with_shared(setup, settings.shared, pieces, seat)
         return _run(job, seen, folder, notes, pace)

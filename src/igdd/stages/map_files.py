@@ -110,12 +110,19 @@ def opened_mask(
         with streamed.opened(Path(mask), scratch) as pieces:
             if pieces.frames != 1:
                 raise InputError(f"{mask}: has {pieces.frames} volumes; expected a mask of one")
-            if not pieces.grid.equals(grid):
-                raise InputError(
-                    f"{mask}: its grid {pieces.grid.shape} is not the image's {grid.shape}, or "
-                    "lies elsewhere; expected a mask on the image's own grid; resample it"
-                )
-            yield pieces
+            if pieces.grid.equals(grid):
+                yield pieces
+            else:
+                yield _brought(Path(mask), grid)
+
+
+def _brought(mask: Path, grid: Grid) -> streamed.Pieces:
+    """A mask on another grid, as `igdd tacs` brings regions over: re-indexed where the lattice is
+    the image's under flips or another field of view, else by overlap of volume."""
+    from igdd import catalog
+
+    weights = np.asarray(catalog.read_regions(mask, grid).weights.sum(axis=0))
+    return streamed.of_array(weights.reshape((*grid.shape, 1)), grid, str(mask))
 
 
 def hashes(files: tuple[Path, ...]) -> dict[str, str]:

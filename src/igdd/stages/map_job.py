@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from igdd import catalog
 from igdd.declare import Model, Parameter
 from igdd.errors import FitError, InputError
 from igdd.io.streamed import Pieces
 from igdd.kinetics import InputCurve, Integration, Protocol, Solution, Solver, Status
+from igdd.stages import amounts
 from igdd.stages import protocol as doors
 from igdd.stages.fit_task import Task, with_common
 from igdd.stages.frame_noise import Spread, of_counts
@@ -21,7 +23,7 @@ from igdd.types import Decay, Frames
 INSIDE = 0.5
 # Places of the image, and voxels at each, whose mean curve decides t* where the user does not.
 PLACES, AT_PLACE = 64, 1024
-PIECE = 1 << 16
+PIECE = 1 << 14
 STEP = float(np.cbrt(np.finfo(float).eps))
 FLAG_KIND = np.dtype("<u2")
 MAP_KIND = np.dtype("<f4")
@@ -49,11 +51,20 @@ class Setup:
         free = (one for one in self.model.parameters if one.name not in self.protocol.held)
         return (*free, *self.model.derived)
 
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """What each shown parameter is divided by for its display unit; figures of a curve itself
+        are in the image's own unit."""
+        if self.model.describes:
+            return (1.0,) * len(self.shown)
+        return tuple(doors.si_factor(one.unit) for one in self.shown)
+
 
 def _voxelwise(model: Model) -> Callable[[Protocol], Solver]:
     """What makes a model's solver ready for voxels; a model that has none is refused."""
     if not model.voxelwise or model.prepare is None:
-        raise InputError(f"model {model.name!r} makes no maps; expected a voxelwise one")
+        known = [one.name for one in catalog.declarations("models").values() if one.voxelwise]
+        raise InputError(f"model {model.name!r} makes no maps; expected one of {', '.join(known)}")
     return model.prepare
 
 
@@ -90,6 +101,7 @@ def ready(
 ) -> Setup:
     """Setup of a model over the frames that are used, in the image's unit."""
     _voxelwise(model)
+    model = amounts.in_unit_of(model, unit)
     window = {
         "start": doors.seconds(settings.start, "start"),
         "end": doors.seconds(settings.end, "end"),
@@ -100,10 +112,10 @@ def ready(
     start, end = (None if name in own else one for name, one in window.items())
     wanted = doors.within(frames, start, end)
     # The trapezoidal recursion needs the early frames also where the fit begins later.
-    early = settings.integration == "trapezium"
+    early = settings.integration == "trapezium" and not model.describes
     kept = doors.within(frames, None, end) if early else wanted
     free = sum(one.name not in held for one in model.parameters)
-    if int(wanted.sum()) < free:
+    if int(wanted.sum()) < free and not model.describes:
         raise FitError(
             f"model {model.name} has {free} free parameters, but {int(wanted.sum())} frames are "
             "used; expected at least as many; use more frames, or hold a parameter"
@@ -252,9 +264,12 @@ def solve(job: Job, first: int, last: int) -> Answer:
         values, variance = _with_derived(job.setup, found.parameters, found.covariance)
         place = slice(None) if every else usable
         with np.errstate(invalid="ignore", over="ignore"):
-            for row, (value, square, one) in enumerate(zip(values, variance, shown, strict=True)):
-                factor = doors.si_factor(one.unit)
-                maps[0, row, place] = value / factor
+            factors = job.setup.factors
+            for row, (value, square, factor) in enumerate(
+                zip(values, variance, factors, strict=True)
+            ):
+                # What has no end, such as VT where k4 is 0, is no value of a voxel.
+                maps[0, row, place] = np.where(np.isfinite(value), value / factor, np.nan)
                 maps[1, row, place] = np.sqrt(square) / factor
         status[place] = found.status | _unsure(job.setup, values, variance, found.status)
     return Answer(values=maps[0], sd=maps[1], status=status, inside=int(inside.sum()))
@@ -289,7 +304,7 @@ def _with_derived(
                 for row in free]  # fmt: skip
     if setup.model.derive is None:
         return values, variance
-    derive = setup.model.derive
+    derive, fitted = setup.model.derive, np.asfortranarray(fitted)
     with np.errstate(all="ignore"):
         derived = derive(fitted)
         slopes = np.empty((len(free), *derived.shape))
@@ -297,7 +312,7 @@ def _with_derived(
             width = STEP * np.where(fitted[:, row] != 0, np.abs(fitted[:, row]), 1e-6)
             ends = []
             for sign in (1.0, -1.0):
-                moved = fitted.copy()
+                moved = fitted.copy(order="F")
                 moved[:, row] += sign * width
                 ends.append(derive(moved))
             slopes[number] = (ends[0] - ends[1]) / (2 * width)[:, None]

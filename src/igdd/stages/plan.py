@@ -36,6 +36,12 @@ class ScanPlan:
     path: Path
     regions: tuple[Path, ...]
     declared: Declared
+    t1_map: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The series and what it is read by."""
+        return (self.path,) if self.t1_map is None else (self.path, self.t1_map)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +81,10 @@ class SessionPlan:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file and folder that the session reads."""
-        anatomy = () if self.anatomy is None else (self.anatomy.path,)
+        anatomy = () if self.anatomy is None else self.anatomy.paths
         blood = () if self.inputs is None else self.inputs.blood
-        others = tuple(one.path for one in self.others)
-        return (self.scan.path, *self.scan.regions, *anatomy, *blood, *others)
+        others = tuple(path for one in self.others for path in one.paths)
+        return (*self.scan.paths, *self.scan.regions, *anatomy, *blood, *others)
 
 
 def plan(study: Study) -> tuple[SessionPlan, ...]:
@@ -166,7 +172,7 @@ def _plan_session(
         ],
         "region": [region.model_dump(mode="json") for region in regions],
         "excluded": list(excluded),
-        "measure": [one for one in study.raw["measure"] if _of_session(one["metric"])],
+        "measure": [one for one in study.raw.get("measure", []) if _of_session(one["metric"])],
     }
     raw |= {key: study.raw[key] for key in ("inputs", "fit", "map") if key in study.raw}
     return SessionPlan(
@@ -258,6 +264,7 @@ def _plan_scan(study: Study, scan: ScanEntry) -> ScanPlan:
         path=study.resolve(scan.path, "scan.path"),
         regions=tuple(study.resolve(path, "scan.regions") for path in scan.region_paths),
         declared=Declared(**declared.model_dump()),
+        t1_map=None if scan.t1_map is None else study.resolve(scan.t1_map, "scan.t1_map"),
     )
 
 

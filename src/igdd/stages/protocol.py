@@ -123,9 +123,8 @@ def _held(parameter: Parameter, value: str | float) -> float:
             raise UnitsError(f"hold {parameter.name}: {error}") from error
     low, high = parameter.bounds
     if not low <= value <= high:
-        raise InputError(
-            f"hold {parameter.name}: {value:g} {parameter.unit}; expected from {low:g} to {high:g}"
-        )
+        found = f"{value:g} {parameter.unit}".removesuffix(" 1")
+        raise InputError(f"hold {parameter.name}: {found}; expected from {low:g} to {high:g}")
     return float(value) * si_factor(parameter.unit)
 
 

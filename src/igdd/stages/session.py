@@ -19,7 +19,7 @@ from igdd.errors import StudyError
 from igdd.io import stored
 from igdd.io.stored import StoredSession
 from igdd.stages.plan import ScanPlan, SessionPlan, described
-from igdd.types import Beside, Image, Series, Session
+from igdd.types import Beside, Grid, Image, Series, Session
 
 if TYPE_CHECKING:
     from igdd.stages.kinetics import Kinetics
@@ -152,8 +152,26 @@ def calibrated(plan: SessionPlan, scan: ScanPlan) -> Image:
     series = _one_series(scan)
     if scan.entry.box is not None:
         series = cropped(series, scan.entry.box)
-    image: Image = modality.calibrate(series, plan.subject, plan.agent, plan.scanner, scan.declared)
+    declared = scan.declared
+    if scan.t1_map is not None:
+        declared = replace(declared, t1=_t1_map(scan.t1_map, scan, series.grid))
+    image: Image = modality.calibrate(series, plan.subject, plan.agent, plan.scanner, declared)
     return image
+
+
+def _t1_map(path: Path, scan: ScanPlan, grid: Grid) -> np.ndarray:
+    """T1 in s (i, j, k) of a map on the scan's grid, cut as the scan is."""
+    from igdd.stages.relaxation import in_seconds
+
+    every = catalog.read_series(path)
+    if len(every) != 1 or every[0].values.shape[3] != 1:
+        raise StudyError(f"{path}: expected one volume of T1 in scan.t1_map")
+    found = every[0] if scan.entry.box is None else cropped(every[0], scan.entry.box)
+    if not found.grid.equals(grid):
+        raise StudyError(
+            f"{path}: the grid of scan.t1_map is not the series'; expected a T1 map on it; resample"
+        )
+    return in_seconds(found.values[..., 0], found.sidecar.get("Units"), str(path))
 
 
 def cropped(series: Series, box: tuple[tuple[float, ...], tuple[float, ...]]) -> Series:
@@ -169,7 +187,9 @@ def _one_series(scan: ScanPlan) -> Series:
     every = catalog.read_series(scan.path)
     fitting = [one for one in every if wanted is None or wanted in one.source]
     if len(every) > 1 and wanted is None:
-        names = {"pet": ("PT",), "ct": ("CT",), "mr": ("MR",)}.get(scan.entry.modality, ())
+        names = {"pet": ("PT",), "ct": ("CT",), "mr": ("MR",), "mr_dce": ("MR",)}.get(
+            scan.entry.modality, ()
+        )
         fitting = [one for one in every if one.modality in names]
     if len(fitting) != 1:
         raise StudyError(

@@ -118,11 +118,17 @@ def _squares(problem: Problem, data: _Data, parameters: np.ndarray) -> np.ndarra
     return sum_of_squares(weighted(problem, parameters, data.weight), data.target)
 
 
-def _moved(parameters: np.ndarray, column: int, step: np.ndarray) -> np.ndarray:
-    """The parameters with a step (m,) of one of them."""
+def _beside(
+    problem: Problem, data: _Data, parameters: np.ndarray, along: tuple[int, np.ndarray]
+) -> np.ndarray:
+    """Sums of squares (m,) a step (m,) of one parameter away; infinite beyond its bounds."""
+    column, step = along
     moved = parameters.copy()
     moved[:, column] += step
-    return moved
+    low, high = problem.low[column], problem.high[column]
+    beyond = (moved[:, column] < low) | (moved[:, column] > high)
+    moved[:, column] = np.clip(moved[:, column], low, high)
+    return np.where(beyond, np.inf, _squares(problem, data, moved))
 
 
 def _sharpest(problem: Problem, data: _Data, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,10 +142,11 @@ def _sharpest(problem: Problem, data: _Data, found: np.ndarray) -> tuple[np.ndar
     unit = np.maximum(unit, LEAST_WIDTH / WIDTH * np.maximum(np.abs(found), problem.floor))
     bend = np.full(found.shape, -np.inf)
     for j in np.flatnonzero(problem.free).tolist():
-        above, below = (_moved(found, j, way * REACH * unit[:, j]) for way in (1, -1))
-        rise = _squares(problem, data, above) + _squares(problem, data, below) - 2 * squares
-        inside = (below[:, j] >= problem.low[j]) & (above[:, j] <= problem.high[j])
-        inside &= np.isfinite(rise) & (length[:, j] > 0)
+        above, below = (
+            _beside(problem, data, found, (j, way * REACH * unit[:, j])) for way in (1, -1)
+        )
+        rise = above + below - 2 * squares
+        inside = np.isfinite(rise) & (length[:, j] > 0)
         straight = 2 * (REACH * unit[:, j] * length[:, j]) ** 2
         bend[inside, j] = rise[inside] / straight[inside]
     return np.where(bend.max(axis=1) > SHARP, np.argmax(bend, axis=1), -1), unit
@@ -219,9 +226,6 @@ def _place(
         parameters[rows], settled[rows] = again
         squares[rows] = _squares(problem, data.of(rows), parameters[rows])
     back, ahead = (
-        _squares(problem, data, _moved(parameters, column, step)) - squares
-        for step in (-width, width)
+        _beside(problem, data, parameters, (column, step)) - squares for step in (-width, width)
     )
-    back[parameters[:, column] - width < problem.low[column]] = np.inf
-    ahead[parameters[:, column] + width > problem.high[column]] = np.inf
     return _Place(parameters, squares, back, ahead, settled)

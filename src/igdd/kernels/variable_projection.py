@@ -31,11 +31,11 @@ CONVERGED, STALLED, BEATEN = 0, 1, 2
 MOST_STEPS = 80
 # A Newton step of this length leaves an error of its square; the second: beside a delay, where the
 # tables themselves are good to 1e-6.
-NEWTON_STEP = 1e-4, 1e-3
+NEWTON_STEP = 1e-5, 1e-3
 SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
-# What a step could still gain over the sum of squares: so little is 1e-6 standard errors from the
+# What a step could still gain over the sum of squares: so little is 1e-7 standard errors from the
 # minimum, and 1e-5 beside a delay.
-SETTLED = 1e-14, 1e-12
+SETTLED = 1e-16, 1e-12
 HOPE = 4.0  # how much more a fit may gain than its Newton step promises
 LONGEST_STEP = 1.0  # in u
 STIFF = 1e10

@@ -34,8 +34,8 @@ MOST_STEPS = 80
 NEWTON_STEP = 1e-5, 1e-3
 SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
 # What a step could still gain over the sum of squares: so little is 1e-7 standard errors from the
-# minimum, and 1e-5 beside a delay.
-SETTLED = 1e-16, 1e-12
+# minimum, and 1e-6 beside a delay.
+SETTLED = 1e-16, 1e-14
 HOPE = 4.0  # how much more a fit may gain than its Newton step promises
 LONGEST_STEP = 1.0  # in u
 STIFF = 1e10

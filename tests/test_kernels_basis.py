@@ -133,3 +133,48 @@ def test_empty_and_broken_curves_are_not_fitted():
     found = basis_of().solve(curves)
     assert (found.status == 1).all()
     assert np.isnan(found.canonical).all()
+
+
+def test_a_minimum_on_a_bend_of_the_column_is_a_minimum():
+    """At instants the input's own column bends wherever a knot passes one: every half second."""
+    middle = np.arange(2.0, 300.0, 10.0)
+    window = middle, middle, "instant"
+    rng = np.random.default_rng(4)
+
+    def solver(low, high):
+        raw = tabulate((KNOTS, VALUES), (ITSELF,), window, 0.5, (low, high))
+        return Basis(raw, np.ones(middle.size), 1, (FREE, np.ones(2, dtype=bool)))
+
+    clean = 0.2 * sample(KNOTS, VALUES, window, 3.3)[0]
+    clean = clean + 0.02 * convolve(KNOTS, VALUES, window, np.array([0.01]), 3.3)[0]
+    curves = clean * (1 + 0.05 * rng.normal(size=(60, middle.size)))
+    free = solver(-10.0, 20.0)
+    found = free.solve(curves)
+    assert not (found.status & 2).any()
+    delay = found.canonical[:, -1]
+    step = free.tables.grid[1]
+    on_bend = np.abs(delay / step - np.rint(delay / step)) < 1e-6
+    assert on_bend.any()
+
+    def left(row, shift):
+        held = solver(delay[row] + shift, delay[row] + shift)
+        seen = held.predict(held.solve(curves[row : row + 1]).canonical)[0][0]
+        values, squares = held.project(curves[row : row + 1])
+        return squares[0] - values[0] @ values[0] + np.sum((values[0] - seen) ** 2)
+
+    for row in np.flatnonzero(on_bend)[:8]:
+        # Beside the bend the sum of squares rises in proportion to the way.
+        here = left(row, 0.0)
+        assert min(left(row, -0.01), left(row, 0.01)) > here * (1 + 1e-6)
+
+
+def test_blood_that_vanishes_is_at_its_bound():
+    """Where the input's own share is 0 a shift of the input is a sum of the other columns."""
+    basis = basis_of((ITSELF, TRAPPED), delay=(-5.0, 15.0))
+    curve = 0.002 * response(0.0, 4.0) + 0.01 * response(0.004, 4.0)
+    found = basis.solve(curve[None])
+    assert found.status[0] == 4
+    assert found.canonical[0, 0] == 0
+    # The tables beside a delay are good to 1e-6, and a shift hides behind them.
+    assert_allclose(found.canonical[0, 3], 0.004, rtol=1e-3)
+    assert np.isfinite(found.covariance[0]).all()

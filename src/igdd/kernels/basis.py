@@ -34,7 +34,7 @@ NUDGE = 1e-3  # s, for central differences by the delay: the curves have few kin
 # Directions with a singular value below this share of the largest are left out of the projection.
 NEGLIGIBLE = 1e-8
 NEGLIGIBLE_DELAYED = 1e-5
-TOGETHER = 4  # doubles
+TOGETHER = 4  # numbers of double precision that a processor's register holds
 
 PARALLEL = 1e-6  # sine of the angle below which two tabulated curves are one
 

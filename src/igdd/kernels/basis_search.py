@@ -17,9 +17,9 @@ from igdd.kernels.response_table import INLINE, SUMS, Work
 
 LANES = 64  # curves that are searched side by side
 COLUMNS = 2  # the most that a model may have; absent ones are 0
-NODES = 128  # more than any search has
+NODES = 128  # more than any search has: at its step of 0.3 in u, rates over 16 decades
 NOTHING = np.float32(-np.inf)
-WORTH = 1e-6  # what a second exponential must explain beyond one: less is rounding
+PAIR_WORTH = 1e-6  # what a second exponential must explain beyond one: less is rounding
 FEW = np.float32  # for a first look, half the digits do
 
 
@@ -206,7 +206,7 @@ def _try_pairs(search: Search, lanes: Lanes, number: int, late: int) -> None:
                 good = (first > least) & (second > least)
                 good &= lanes.amounts[0, lane] >= a * first + c * second
                 good &= lanes.amounts[1, lane] >= b * first + d * second
-                gain = lanes.base[number, lane] + x * first + y * second - FEW(WORTH)
+                gain = lanes.base[number, lane] + x * first + y * second - FEW(PAIR_WORTH)
                 lanes.trial[lane] = gain if good else NOTHING
             _keep(lanes, late, _code(number, 2, one, other))
 

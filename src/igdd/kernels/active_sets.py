@@ -14,6 +14,7 @@ from numba import njit
 from igdd.kernels.basis_search import Lanes, Search, next_place
 from igdd.kernels.response_table import (
     INLINE,
+    JIT,
     PARTS,
     Tables,
     Work,
@@ -23,12 +24,15 @@ from igdd.kernels.response_table import (
 from igdd.kernels.variable_projection import (
     BEATEN,
     STALLED,
+    curvature,
     descend,
+    newton_step,
     project,
+    slopes,
 )
 
 PLACES = 3  # of the search from which fits begin
-HIDDEN = 1.5  # how wrong the grid may be about a fit, over how wrong it was about another
+HIDDEN = 1.2  # how wrong the grid may be about a fit, over how wrong it was about another
 # A second exponential must lower the sum of squares by this share of it, and add to the curve this
 # share: less is the tables' own error.
 WORTH = 1e-12
@@ -36,6 +40,7 @@ WEIGHT = 1e-7
 # A column that must not be negative is left out where it adds less than this share of the curve;
 # the second: beside a delay. At 0 a column of blood and a shift of the input are one and the same.
 IDLE = 1e-7, 1e-5
+BESIDE = 0.25  # of the longest step in delay: how far beside a saddle the way down is looked for
 UPRIGHT = 1e-7  # cosine between residual and column below which the column has nothing to add
 
 
@@ -54,7 +59,7 @@ def _use(tables: Tables, work: Work, mask: int, exponentials: int) -> None:
         work.coefficients[fixed + j] = 0.0
 
 
-@njit(**INLINE)
+@njit(**JIT)
 def _addition(tables: Tables, search: Search, work: Work) -> bool:
     """Put the second exponential where it would lower the sum of squares most beside the first."""
     residual = work.rows.shape[0] - 1
@@ -74,21 +79,33 @@ def _addition(tables: Tables, search: Search, work: Work) -> bool:
 
 
 @njit(**INLINE)
+def _leave_idle(
+    tables: Tables, work: Work, curve: np.ndarray, mask: int, reached: float
+) -> tuple[int, float]:
+    """The mask without columns that must not be negative and are all but 0, and the square."""
+    idle = mask
+    for column in range(tables.columns.shape[1]):
+        row, size = PARTS * column, abs(work.coefficients[column]) * work.scale[0]
+        if work.use[column] != 1 or not tables.positive[column]:
+            continue
+        if size * np.sqrt(dot(work.rows, row, row)) < IDLE[int(tables.responses.shape[2] == 4)]:
+            work.use[column], work.coefficients[column] = 0, 0.0
+            work.tried[0, column] = True
+            mask &= ~(1 << column)
+    return mask, project(curve, work) if mask != idle else reached
+
+
+@njit(**INLINE)
 def _change_columns(tables: Tables, work: Work, mask: int, tried: np.ndarray) -> int:
-    """The mask without the column that adds least, or less than nothing, or with one that the
-    residual asks for.
+    """The mask without its most negative column, or with one that the residual asks for.
 
     tried  (2, l) which were left out and taken in before: neither happens twice
     """
-    residual, changed = work.rows.shape[0] - 1, -1
-    least = IDLE[int(tables.responses.shape[2] == 4)]
+    residual, changed, worst = work.rows.shape[0] - 1, -1, 0.0
     for column in range(tables.columns.shape[1]):
-        if work.use[column] != 1 or not tables.positive[column]:
-            continue
-        row = PARTS * column
-        share = work.coefficients[column] * np.sqrt(dot(work.rows, row, row)) * work.scale[0]
-        if share < least:
-            changed, least = column, share
+        bound = work.use[column] == 1 and tables.positive[column]
+        if bound and work.coefficients[column] < worst:
+            changed, worst = column, work.coefficients[column]
     if changed >= 0:
         tried[0, changed] = True
         return mask & ~(1 << changed)
@@ -144,6 +161,8 @@ def _fit_from(
             return reached, BEATEN
         if kept_mask >= 0 and ended:
             return squares, outcome
+        if reached < np.inf:
+            mask, reached = _leave_idle(tables, work, curve, mask, reached)
         other = _change_columns(tables, work, mask, work.tried)
         if other != mask and reached < np.inf:
             before, mask = mask, other
@@ -178,6 +197,58 @@ def _fit_from(
     return squares, outcome
 
 
+@njit(**JIT)
+def _put_back(tables: Tables, work: Work, curve: np.ndarray) -> None:
+    """Put the work back to the best fit so far."""
+    work.place[:] = work.vectors[5, : work.place.size]
+    for k in range(work.use.size):
+        work.use[k] = work.kept_use[k]
+        work.coefficients[k] = tables.given[k] if work.use[k] == 2 else 0.0
+    evaluate(tables, work)
+    project(curve, work)
+
+
+@njit(**INLINE)
+def _vanished(tables: Tables, work: Work) -> int:
+    """The column that is left out of a fit and might come back beside another delay; -1: none."""
+    found = -1
+    for column in range(tables.columns.shape[1]):
+        if work.use[column] == 0 and tables.positive[column]:
+            found = column
+    return found if tables.responses.shape[2] == 4 else -1
+
+
+@njit(**JIT)
+def _leave_saddle(
+    tables: Tables, work: Work, curve: np.ndarray, vanished: int, way: int
+) -> tuple[int, int]:
+    """Put the work beside a fit that is a saddle: all its columns with the one that vanished, and
+    how many exponentials. The mask is -1 where it is a minimum.
+
+    Where a column of blood is 0, a shift of the input is a sum of the other columns: the slope by
+    the delay is 0, too, be the place a minimum or a saddle, and the residual does not ask for the
+    column. From a saddle the way down leads to where its coefficient is above 0.
+    """
+    last, fixed, saddle, count = work.place.size - 1, tables.columns.shape[1], False, 0
+    work.use[vanished] = 1
+    if project(curve, work) < np.inf:
+        slopes(tables, work)
+        curvature(tables, work)
+        saddle = work.moving[last] and not newton_step(work, 0.0)
+    if not saddle:
+        work.use[vanished], work.coefficients[vanished] = 0, 0.0
+        project(curve, work)
+        return -1, 0
+    work.place[last] += way * BESIDE * tables.grid[5]
+    mask = 0
+    for k in range(work.use.size):
+        if k < fixed:
+            mask |= int(work.use[k] == 1) << k
+        else:
+            count += int(work.use[k] == 1)
+    return mask, count
+
+
 @njit(**INLINE)
 def fit_terms(
     tables: Tables, found: tuple[Search, Lanes, int], work: Work, curve: np.ndarray
@@ -187,28 +258,30 @@ def fit_terms(
     found  the search, what it found, and the lane of the curve
     """
     search, lanes, lane = found
-    size = work.place.size
-    best, outcome, here, least = np.inf, STALLED, True, -np.inf
+    best, outcome, here, least, left, way = np.inf, STALLED, True, -np.inf, PLACES, -1
     work.seen[:] = False
-    for _ in range(PLACES):
-        mask, count, seen = next_place(search, lanes, lane, work, least)
+    while True:
+        mask, count, seen = -1, 0, 0.0
+        if left > 0:
+            left -= 1
+            mask, count, seen = next_place(search, lanes, lane, work, least)
         if mask < 0:
-            break
+            left = 0
+            if not here:
+                _put_back(tables, work, curve)
+            vanished = _vanished(tables, work) if best < np.inf and way <= 1 else -1
+            if vanished >= 0:
+                mask, count = _leave_saddle(tables, work, curve, vanished, way)
+                way += 2
+            if mask < 0:
+                return best, outcome
         squares, ended = _fit_from(tables, search, work, curve, (mask, count, best))
         here = squares < best
         if here:
             best, outcome = squares, ended
-            work.vectors[5, :size] = work.place
+            work.vectors[5, : work.place.size] = work.place
             for k in range(work.use.size):
                 work.kept_use[k] = work.use[k]
         # The grid may be somewhat more wrong about another place than about this one.
-        left = squares * work.scale[0] ** 2
-        least = max(least, 1 - left - HIDDEN * abs(1 - left - seen))
-    if not here:
-        work.place[:] = work.vectors[5, :size]
-        for k in range(work.use.size):
-            work.use[k] = work.kept_use[k]
-            work.coefficients[k] = tables.given[k] if work.use[k] == 2 else 0.0
-        evaluate(tables, work)
-        project(curve, work)
-    return best, outcome
+        over = 1 - squares * work.scale[0] ** 2
+        least = max(least, over - HIDDEN * abs(over - seen))

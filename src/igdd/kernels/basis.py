@@ -161,12 +161,11 @@ class Basis:
         self.exponentials = exponentials
         self.frames = int(np.count_nonzero(weight))
         delayed = raw.responses.shape[2] == 4
-        responses, columns = raw.responses * weight, raw.columns * weight
         self.projection = np.diag(weight)
         if reduce:
-            basis = _span(responses, columns, NEGLIGIBLE_DELAYED if delayed else NEGLIGIBLE)
-            self.projection = weight[:, None] * basis
-            responses, columns = responses @ basis, columns @ basis
+            least = NEGLIGIBLE_DELAYED if delayed else NEGLIGIBLE
+            self.projection = self.projection @ _span(raw, weight, least)
+        responses, columns = raw.responses @ self.projection, raw.columns @ self.projection
         self.weight = weight
         step = SEARCH_STEP_DELAYED if delayed else SEARCH_STEP
         nodes = _every(responses.shape[1], step / raw.grid[0])
@@ -179,8 +178,7 @@ class Basis:
             exponentials == 2,
         )
         self.tables = Tables(
-            # Half the digits do for a table that is good to 1e-6, and are sooner at hand.
-            responses=np.ascontiguousarray(responses, dtype=np.float32 if delayed else float),
+            responses=np.ascontiguousarray(responses),
             columns=np.ascontiguousarray(columns),
             grid=raw.grid,
             given=given,
@@ -211,14 +209,14 @@ class Basis:
         return found[..., 0], found[..., 1:]
 
 
-def _span(responses: np.ndarray, columns: np.ndarray, negligible: float) -> np.ndarray:
-    """Orthonormal basis (t, r) of all tabulated curves and slopes.
+def _span(raw: Responses, weight: np.ndarray, negligible: float) -> np.ndarray:
+    """Orthonormal basis (t, r) of all tabulated curves and slopes, weighted.
 
     Directions of nothing fill it up to what a processor computes at once.
     """
-    size = responses.shape[-1]
-    part = responses[:: max(1, responses.shape[0] // 60), ::3]
-    rows = np.concatenate([part.reshape(-1, size), columns.reshape(-1, size)])
+    size = weight.size
+    part = raw.responses[:: max(1, raw.responses.shape[0] // 60), ::3]
+    rows = np.concatenate([part.reshape(-1, size), raw.columns.reshape(-1, size)]) * weight
     length = np.linalg.norm(rows, axis=1)
     rows = rows[length > 0] / length[length > 0, None]
     if not len(rows):
@@ -286,7 +284,7 @@ def _search(
     return Search(
         nodes,
         delays,
-        units,
+        np.ascontiguousarray(units),
         np.array(masks),
         *(np.ascontiguousarray(one, dtype=FEW) for one in (*few, grams, least)),
     )

@@ -196,19 +196,21 @@ def sandwich(change: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """
     count, size, inner = change.shape
     found = np.empty((count, size, size))
-    half = np.empty(inner)
+    slopes_of, half = np.empty((size, inner)), np.empty(inner)
     for row in range(count):
+        for k in range(inner):
+            known = covariance[row, k, k] != 0.0
+            for i in range(size):
+                slopes_of[i, k] = change[row, i, k] if known else 0.0
         for i in range(size):
-            for k in range(inner):
-                half[k] = 0.0
-                for m in range(inner):
-                    if covariance[row, m, k] != 0.0 and change[row, i, m] != 0.0:
-                        half[k] += change[row, i, m] * covariance[row, m, k]
+            half[:] = 0.0
+            for m in range(inner):
+                for k in range(inner):
+                    half[k] += slopes_of[i, m] * covariance[row, m, k]
             for j in range(i + 1):
                 total = 0.0
                 for k in range(inner):
-                    if half[k] != 0.0 and change[row, j, k] != 0.0:
-                        total += half[k] * change[row, j, k]
+                    total += half[k] * slopes_of[j, k]
                 found[row, i, j] = found[row, j, i] = total
     return found
 

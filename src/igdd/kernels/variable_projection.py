@@ -18,6 +18,7 @@ from igdd.kernels.response_table import (
     BY_UD,
     BY_UU,
     INLINE,
+    JIT,
     ON_NODE,
     PARTS,
     Tables,
@@ -144,7 +145,7 @@ def slopes(tables: Tables, work: Work) -> float:
 
 
 @njit(**INLINE)
-def _curvature(tables: Tables, work: Work) -> None:
+def curvature(tables: Tables, work: Work) -> None:
     """Second derivatives of half the projected sum of squares: exact, and Gauss and Newton's."""
     rows, terms, unknowns = work.rows, work.use.size, work.place.size
     fixed, first, residual = terms - (unknowns - 1), PARTS * terms, work.rows.shape[0] - 1
@@ -187,7 +188,7 @@ def _curvature(tables: Tables, work: Work) -> None:
 
 
 @njit(**INLINE)
-def _step(work: Work, damping: float) -> bool:
+def newton_step(work: Work, damping: float) -> bool:
     """Damped step of the moving unknowns into vectors[2]: Newton's, or Gauss and Newton's where
     that is not downhill. Whether it is Newton's own.
     """
@@ -251,6 +252,23 @@ def _node_before(tables: Tables, work: Work) -> float:
     return float(low + node * step)
 
 
+@njit(**JIT)
+def _towards_earlier(tables: Tables, work: Work) -> float:
+    """Hold a delay where later ones are not downhill, unless earlier ones are; the steepest slope.
+
+    Seldom needed, and therefore a call of its own: all that is inlined is compiled again.
+    """
+    last = work.place.size - 1
+    evaluate(tables, work, True)
+    steepest: float = slopes(tables, work)
+    if work.vectors[1, last] >= 0:
+        work.moving[last], steepest = False, 0.0
+        for x in range(last):
+            if work.moving[x]:
+                steepest = max(steepest, abs(work.vectors[1, x]))
+    return steepest
+
+
 @njit(**INLINE)
 def _rest_on_node(tables: Tables, work: Work) -> float:
     """Hold a delay on a node of the tables, where the columns bend, if neither side is downhill.
@@ -261,15 +279,8 @@ def _rest_on_node(tables: Tables, work: Work) -> float:
     position = (work.place[last] - tables.grid[2]) / tables.grid[1]
     steepest: float = slopes(tables, work)
     on_node = abs(position - np.rint(position)) < ON_NODE
-    if not on_node or not work.moving[last] or work.vectors[1, last] > 0:
-        return steepest
-    evaluate(tables, work, True)
-    steepest = slopes(tables, work)
-    if work.vectors[1, last] >= 0:
-        work.moving[last], steepest = False, 0.0
-        for x in range(last):
-            if work.moving[x]:
-                steepest = max(steepest, abs(work.vectors[1, x]))
+    if on_node and work.moving[last] and work.vectors[1, last] <= 0:
+        steepest = _towards_earlier(tables, work)
     return steepest
 
 
@@ -300,7 +311,12 @@ def descend(
     delayed = tables.responses.shape[2] == 4
     damping, length, newton, outcome, last = 0.0, np.inf, False, STALLED, False
     landed = False
-    for _ in range(MOST_STEPS):
+    for step in range(MOST_STEPS + 1):
+        last |= step == MOST_STEPS
+        if last:
+            # Back to the origin and its coefficients, and no further.
+            for x in range(work.place.size):
+                work.place[x] = origin[x]
         evaluate(tables, work)
         reached = project(curve, work)
         if last or (not reached < np.inf and not squares < np.inf):
@@ -316,7 +332,7 @@ def descend(
             if _rest_on_node(tables, work) == 0.0:
                 return squares, CONVERGED
             landed = False
-            _curvature(tables, work)
+            curvature(tables, work)
             damping = damping / 10 if damping > 1e-4 else 0.0
         else:
             node = np.nan if landed else _node_before(tables, work)
@@ -333,12 +349,9 @@ def descend(
             settled = newton and length < SHORTEST_STEP
             damping = max(10 * damping, 1e-3)
             if settled or damping > STIFF:
-                # Back to the origin and its coefficients, and no further.
                 outcome, last = CONVERGED if settled else STALLED, True
-                for x in range(work.place.size):
-                    work.place[x] = origin[x]
                 continue
-        newton = _step(work, damping)
+        newton = newton_step(work, damping)
         gain = 0.0
         for x in range(work.place.size):
             gain += work.vectors[2, x] * work.vectors[1, x]

@@ -158,8 +158,9 @@ class _Solver:
 
         if "basis" in self.last and np.array_equal(self.last["basis"][0], weight):
             return self.last["basis"][1]
-        used = weight > 0
-        raw = Responses(self.raw.responses[..., used], self.raw.columns[..., used], self.raw.grid)
+        used, raw = weight > 0, self.raw
+        if not used.all():
+            raw = Responses(raw.responses[..., used], raw.columns[..., used], raw.grid)
         given = np.array([self.held.get(name, np.nan) for name in self.form.held])
         positive = np.full(given.size + 1, self.form.positive)
         basis = Basis(

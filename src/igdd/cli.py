@@ -26,7 +26,7 @@ from igdd import (
     cli_release,
     cli_scale,
 )
-from igdd.cli_app import AsJson, app, count, progress_bar, say
+from igdd.cli_app import AsJson, app, count, hear_compiler, progress_bar, say
 from igdd.errors import FitError, IgddError, InputError, MissingExtra
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.")]
@@ -279,6 +279,8 @@ app.registered_commands.sort(key=lambda one: _TOPICS.index(getattr(one.callback,
 
 def main() -> None:
     """Run the command line; igdd's own errors become one message and an exit code."""
+    if sys.stderr.isatty():
+        hear_compiler()
     try:
         app()
     except (FitError, MissingExtra) as error:

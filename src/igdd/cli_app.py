@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 import time
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+
+from igdd.kernels import COMPILER
 
 app = typer.Typer(
     name="igdd",
@@ -46,6 +49,14 @@ def plain(found: Any) -> Any:
     if isinstance(found, float) and not math.isfinite(found):
         return None
     return found if isinstance(found, str | int | float | bool | None) else str(found)
+
+
+def hear_compiler() -> None:
+    """Print to standard error when kernels are compiled, which is once and takes its time."""
+    heard = logging.StreamHandler()
+    heard.setFormatter(logging.Formatter("igdd: %(message)s"))
+    logging.getLogger(COMPILER).addHandler(heard)
+    logging.getLogger(COMPILER).setLevel(logging.INFO)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ one is the answer.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from igdd.kernels.basis_search import Lanes, Search, next_place
+from igdd.kernels.compiled import njit
 from igdd.kernels.response_table import (
     INLINE,
     JIT,

@@ -13,8 +13,9 @@ a few lines at a time, so that no more than half a spectrum is ever held.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy import fft
+
+from igdd.kernels.compiled import njit
 
 # Cells of the padded box beyond which a region is refused: about a gigabyte.
 MOST_CELLS = 1e8

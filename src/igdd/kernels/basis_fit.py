@@ -7,10 +7,10 @@ memory does not grow with their number.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from igdd.kernels.active_sets import fit_terms
 from igdd.kernels.basis_search import LANES, Search, lanes_of, survey
+from igdd.kernels.compiled import njit
 from igdd.kernels.judge import AT_BOUND, NOT_CONVERGED, NOT_FITTED, POORLY_IDENTIFIED
 from igdd.kernels.response_table import (
     BY_D,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from igdd.kernels.compiled import njit
 from igdd.kernels.response_table import INLINE, SUMS, Work
 
 LANES = 64  # curves that are searched side by side

@@ -18,9 +18,9 @@ at its middle, "trapezium" the recursion F(t+h) = phi0 F + h (c' + c phi0) / 2 o
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from igdd.errors import InputError
+from igdd.kernels.compiled import njit
 
 Window = tuple[np.ndarray, np.ndarray, str]
 

@@ -8,7 +8,8 @@ correlations equal twice the marginal entropy, since both marginals are one.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from igdd.kernels.compiled import njit
 
 NAMES = (
     "joint_max", "joint_avg", "joint_var", "joint_entr", "diff_avg", "diff_var", "diff_entr",

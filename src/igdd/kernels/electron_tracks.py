@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from igdd.errors import InputError
+from igdd.kernels.compiled import njit
 from igdd.kernels.stopping import ELECTRON_MASS, HIGHEST, water
 
 # Kinetic energy in MeV at which an electron is taken to be at rest: 0.0025 mm from it in water.

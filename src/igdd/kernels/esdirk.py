@@ -8,7 +8,8 @@ doi:10.1016/S0168-9274(02)00138-1 (the implicit part of their pair).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from igdd.kernels.compiled import njit
 
 GAMMA = 0.25
 NODES = np.array([0.0, 1 / 2, 83 / 250, 31 / 50, 17 / 20, 1.0])

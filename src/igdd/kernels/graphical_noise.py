@@ -6,7 +6,8 @@ Tiles of voxels stand side by side, as in `igdd.kernels.graphical_sums`, which c
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from igdd.kernels.compiled import njit
 
 PATLAK, LOGAN, MULTILINEAR = 0, 1, 2
 

@@ -7,8 +7,8 @@ is worked on at a time, in double precision whatever the samples are.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from igdd.kernels.compiled import njit
 from igdd.kernels.graphical_noise import (
     ABOVE,
     BELOW,

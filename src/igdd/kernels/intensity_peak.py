@@ -7,7 +7,8 @@ does; voxels outside the region count, voxels outside the image or without a val
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from igdd.kernels.compiled import njit
 
 # Radius in mm of a sphere of 1 mL.
 RADIUS = (3 / (4 * np.pi)) ** (1 / 3) * 10

@@ -8,9 +8,9 @@ levels are those of the whole region, so that windows can be compared.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from igdd.errors import InputError
+from igdd.kernels.compiled import njit
 from igdd.kernels.cooccurrence import cooccurrence_features
 from igdd.kernels.texture_matrices import cooccurrences, directions
 

@@ -11,9 +11,9 @@ from the photon's weight. Lengths are g/cm2, energies MeV. Below 5 keV energy st
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from igdd.errors import InputError
+from igdd.kernels.compiled import njit
 from igdd.kernels.electron_tracks import FIRST, GAMMA, SECOND, Radial, _random, _turn
 from igdd.kernels.stopping import (
     AVOGADRO,

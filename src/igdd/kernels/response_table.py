@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from igdd.kernels.compiled import njit
 
 # Sums may be taken in any order; nothing else about the arithmetic is given away.
 SUMS = {"reassoc", "contract"}

@@ -16,9 +16,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from igdd.errors import InputError
+from igdd.kernels.compiled import njit
 from igdd.kernels.esdirk import DEFECT, FIRST_SHARE, GAMMA, NODES, STAGES, next_step
 
 # Local error allowed in a step, relative to each amount, and absolute as a share of the dose.

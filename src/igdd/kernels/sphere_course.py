@@ -10,8 +10,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from igdd.kernels.compiled import njit
 from igdd.kernels.esdirk import DEFECT, FIRST_SHARE, GAMMA, LAST, NODES, STAGES, next_step
 
 MOST_STEPS = 100_000

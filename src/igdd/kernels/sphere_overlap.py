@@ -7,7 +7,8 @@ the integral over z of the circle's part beyond two perpendicular lines.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from igdd.kernels.compiled import njit
 
 
 @njit(cache=True, nogil=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numba import njit
 
 from igdd.errors import InputError
+from igdd.kernels.compiled import njit
 from igdd.kernels.intensity_peak import RADIUS
 from igdd.kernels.sphere_overlap import box_shares
 

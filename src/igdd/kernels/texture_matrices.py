@@ -10,7 +10,8 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from numba import njit
+
+from igdd.kernels.compiled import njit
 
 
 def neighbours(dimensions: int) -> np.ndarray:

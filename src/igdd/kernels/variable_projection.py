@@ -9,8 +9,8 @@ Golub and Pereyra, SIAM J Numer Anal 1973;10:413.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from igdd.kernels.compiled import njit
 from igdd.kernels.response_table import (
     BY_D,
     BY_DD,

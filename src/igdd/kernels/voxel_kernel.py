@@ -9,9 +9,9 @@ shares add up to 1 for every r and u, so the kernel holds exactly the energy of 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from igdd.errors import InputError
+from igdd.kernels.compiled import njit
 from igdd.kernels.electron_tracks import Radial
 
 # Directions along a side of the square that covers an octant, at a distance of no and of one voxel.

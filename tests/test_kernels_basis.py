@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from igdd.kernels import basis as tables
 from igdd.kernels.basis import Basis, Column, tabulate
 from igdd.kernels.convolve import convolve, sample
 
@@ -200,3 +201,29 @@ def test_a_free_delay_is_the_best_of_all_delays():
     # The tables differ by 1e-5 of a curve; beyond that a better valley is missed in few of them.
     assert (ours > best * (1 + 1e-4)).mean() < 2e-3
     assert (ours < best * (1 + 0.01)).all()
+
+
+@pytest.mark.parametrize("interval", [0.7, 1.0, 2.35, 3.7, 7 / 3, 10.0])
+@pytest.mark.parametrize("integration", ["exact", "instant"])
+def test_delays_at_which_curves_bend_are_nodes_where_they_are_even(interval, integration):
+    start = np.arange(40) * interval
+    window = start, start + interval, integration
+    middle = start + interval / 2
+    later = tables._delays(middle, window, (-20.0, 60.0))
+    step = later[1] - later[0]
+    assert 0.125 <= step <= 0.5
+    assert -20 - step < later[0] <= -20
+    assert 60 <= later[-1] < 60 + step
+    seen = middle if integration == "instant" else start
+    for bend in (seen[4] - middle[3], seen[3] - middle[4]):
+        assert np.abs(later - bend).min() < 1e-9
+
+
+def test_delays_of_uneven_samples_are_even_between_the_bounds():
+    rng = np.random.default_rng(2)
+    knots = np.cumsum(rng.uniform(1.0, 3.0, 50))
+    later = tables._delays(knots, WINDOW, (-20.0, 60.0))
+    assert (later[0], later[-1]) == (-20.0, 60.0)
+    assert_allclose(np.diff(later), 0.5)
+    many = np.arange(200_000) * 0.01  # too many pairs to look through
+    assert_allclose(np.diff(tables._delays(many, WINDOW, (-20.0, 60.0))), 0.25)

@@ -30,6 +30,9 @@ SEARCH_STEP = 0.3  # of u: the sum of squares is smooth over this
 SEARCH_STEP_DELAYED = 0.6
 SHORTEST_DELAY_STEP, LONGEST_DELAY_STEP = 0.25, 0.5  # s
 SEARCH_DELAY = 2.0  # s
+MANY = 1_000_000  # pairs of knot and edge that are looked through
+APART = 1e-6  # s: nearer bends are one
+EVEN = 1e-4  # of a step
 NUDGE = 1e-3  # s, for central differences by the delay: the curves have few kinks in it
 # Directions with a singular value below this share of the largest are left out of the projection.
 NEGLIGIBLE = 1e-8
@@ -86,9 +89,7 @@ def tabulate(
     u = np.linspace(0.0, top, nodes)
     later, late_step = np.array([delay[0]]), 1.0
     if delayed:
-        finest = min(np.min(end - start), np.min(np.diff(source[0])))
-        wish = np.clip(finest / 2, SHORTEST_DELAY_STEP, LONGEST_DELAY_STEP)
-        later = np.linspace(*delay, int(np.ceil((delay[1] - delay[0]) / wish)) + 1)
+        later = _delays(source[0], window, delay)
         late_step = float(later[1] - later[0])
     rates = scale * np.expm1(u)
     stretch = (rates + scale) * u[1]
@@ -99,8 +100,49 @@ def tabulate(
     for number, column in enumerate(columns):
         fixed[:, number] = _column(column, window, later, delayed)
     fixed[:, :, 1:] *= late_step
-    grid = np.array([u[1], late_step, delay[0], delay[1], scale, SEARCH_DELAY])
+    grid = np.array([u[1], late_step, later[0], later[-1], scale, SEARCH_DELAY])
     return Responses(responses, fixed, grid)
+
+
+def _delays(knots: np.ndarray, window: Window, delay: tuple[float, float]) -> np.ndarray:
+    """Even delays (d,) from low to high, or up to a step beyond.
+
+    Curves bend at the delays at which a knot of the input meets what is sampled. Where all of
+    these are even, they are nodes.
+    """
+    low, high = delay
+    finest = min(np.min(window[1] - window[0]), np.min(np.diff(knots)))
+    step = float(np.clip(finest / 2, SHORTEST_DELAY_STEP, LONGEST_DELAY_STEP))
+    bends = _bends(knots, window, delay)
+    lattice = _lattice(bends)
+    shorter = lattice / np.ceil(lattice / step - EVEN)
+    if not shorter >= SHORTEST_DELAY_STEP / 2:
+        return np.linspace(low, high, int(np.ceil((high - low) / step)) + 1)
+    first = bends[0] - np.ceil((bends[0] - low) / shorter - EVEN) * shorter
+    return np.asarray(first + shorter * np.arange(np.ceil((high - first) / shorter - EVEN) + 1))
+
+
+def _bends(knots: np.ndarray, window: Window, delay: tuple[float, float]) -> np.ndarray:
+    """Delays between low and high at which a knot meets the edge of a frame, or its middle where
+    that is what is sampled; none if too many."""
+    start, end, integration = window
+    seen = (start, end) if integration == "exact" else ((start + end) / 2,)
+    edges = np.unique(np.concatenate(seen))
+    if edges.size * knots.size > MANY:
+        return np.empty(0)
+    bends = np.unique(edges[:, None] - knots)
+    bends = bends[(bends >= delay[0]) & (bends <= delay[1])]
+    return bends[np.diff(bends, prepend=-np.inf) > APART]
+
+
+def _lattice(bends: np.ndarray) -> float:
+    """Largest step of which all differences are multiples; NaN where there is none."""
+    if bends.size < 2:
+        return np.nan
+    span = bends[-1] - bends[0]
+    step = float(span / np.rint(span / np.diff(bends).min()))
+    multiples = (bends - bends[0]) / step
+    return step if np.allclose(multiples, multiples.round(), rtol=0, atol=EVEN) else np.nan
 
 
 def _responses(

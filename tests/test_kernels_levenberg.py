@@ -129,7 +129,33 @@ def test_a_parameter_at_its_bound_is_reported_and_leaves_the_others_at_their_opt
     free = np.array([True, True, True, False])
     other = fit_curves(two_exponentials, two_exponentials(truth), None, held, BOUNDS, free=free)
     assert_allclose(fitted.parameters, other.parameters, rtol=1e-6)
-    assert_allclose(fitted.covariance, other.covariance, rtol=1e-6)
+    # As unknown as any other, it widens their errors; its own is 0.
+    steps = 1e-6 * fitted.parameters[0] * np.eye(4)
+    ends = [two_exponentials(fitted.parameters + way * steps) for way in (1, -1)]
+    slopes = (ends[0] - ends[1]) / (2e-6 * fitted.parameters[0])[:, None]
+    left = two_exponentials(truth) - fitted.predicted
+    variance = np.sum(left**2) / (left.size - 3)
+    expected = np.linalg.inv(slopes @ slopes.T) * variance
+    assert_allclose(fitted.covariance[0, :3, :3], expected[:3, :3], rtol=1e-5)
+    assert not fitted.covariance[0, 3].any()
+    assert (fitted.covariance[0, :3, :3].diagonal() > np.diag(other.covariance[0])[:3]).all()
+
+
+def test_a_parameter_at_its_bound_that_is_hard_to_tell_from_another_does_not_blur_it():
+    """Nearly the same columns twice: it is the bound that keeps them apart."""
+    time = np.linspace(0, 3, 30)
+    one, other = np.exp(-time), np.exp(-time) + 1e-3 * np.sin(5 * time)
+
+    def twins(found):
+        return found[:, [0]] * one + found[:, [1]] * other
+
+    curve = (one - 0.01 * np.sin(5 * time))[None]
+    bounds, start = np.array([[0.0, 10.0], [0.0, 10.0]]), np.array([[0.9, 0.1]])
+    fitted = fit_curves(twins, curve, None, start, bounds)
+    held = np.array([[0.9, 0.0]])
+    alone = fit_curves(twins, curve, None, held, bounds, free=np.array([True, False]))
+    assert fitted.parameters[0, 1] == 0
+    assert_allclose(fitted.covariance, alone.covariance, rtol=1e-6)
 
 
 def shifted(parameters: np.ndarray) -> np.ndarray:

@@ -332,3 +332,46 @@ def test_a_delay_beyond_the_bounds_is_at_them():
     found = model.prepare(protocol)(model.predict(truth, protocol), None)
     assert_allclose(found.parameters[:, 3], [low, low, high])
     assert (found.status & Status.AT_BOUND).all()
+
+
+@pytest.mark.parametrize("name", ["one_tissue", "two_tissue_irreversible", "extended_tofts"])
+def test_errors_beside_a_bound_are_those_of_the_region(name):
+    protocol, truth, model = protocol_of(name), truth_of(name, 60), model_of(name)
+    blood = [one.name in ("Vb", "vp") for one in model.parameters].index(True)
+    truth[:, blood] = 0.0
+    curves = noisy(model.predict(truth, protocol), 0.03)
+    found = model.prepare(protocol)(curves, None)
+    free = np.array([one.name != "delay" for one in model.parameters])
+    again = fit_curves(
+        lambda trial: model.predict(trial, protocol),
+        curves,
+        None,
+        found.parameters[:, None],
+        bounds_of(model.parameters),
+        free=free,
+    )
+    at_bound = found.parameters[:, blood] == 0
+    assert 10 < at_bound.sum() < 50
+    assert not found.covariance[at_bound, blood].any()
+    # As for voxels within the bounds: the table's curvature.
+    assert_allclose(found.covariance[at_bound], again.covariance[at_bound], rtol=1e-4)
+
+
+def test_intervals_beside_a_bound_hold_the_truth():
+    """Blood that ends at 0 because of noise is as unknown as blood that does not."""
+    protocol, model = pet(), model_of("one_tissue")
+    truth = np.repeat([[0.1 / MINUTE, 0.05 / MINUTE, 0.03, 0.0]], 2000, axis=0)
+    clean, duration = model.predict(truth, protocol), protocol.frames.duration
+    sd = 0.03 * clean.max() * np.sqrt(duration[-1] / duration)
+    curves = clean + sd * np.random.default_rng(1).normal(size=clean.shape)
+    found = model.prepare(protocol)(curves, sd)
+    sure = (found.status & Status.POORLY_IDENTIFIED) == 0
+    at_bound = (found.parameters[:, 2] == 0) & sure
+    assert at_bound.sum() > 150
+    K1, k2 = found.parameters[:, 0], found.parameters[:, 1]
+    change = np.stack([1 / k2, -K1 / k2**2], axis=1)
+    spread = np.sqrt(np.einsum("ni,nij,nj->n", change, found.covariance[:, :2, :2], change))
+    away = np.abs(K1 / k2 - 2.0) / spread
+    # Student's t for 95 % and 42 degrees of freedom. As if Vb were known to be 0: 43 and 88 %.
+    assert (away[at_bound] < 2.02).mean() > 0.9
+    assert 0.93 < (away[sure] < 2.02).mean() < 0.98

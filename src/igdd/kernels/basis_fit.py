@@ -11,7 +11,13 @@ import numpy as np
 from igdd.kernels.active_sets import fit_terms
 from igdd.kernels.basis_search import LANES, Search, lanes_of, survey
 from igdd.kernels.compiled import njit
-from igdd.kernels.judge import AT_BOUND, NOT_CONVERGED, NOT_FITTED, POORLY_IDENTIFIED
+from igdd.kernels.judge import (
+    AT_BOUND,
+    NOT_CONVERGED,
+    NOT_FITTED,
+    POORLY_IDENTIFIED,
+    TOLD_APART,
+)
 from igdd.kernels.response_table import (
     BY_D,
     BY_U,
@@ -32,22 +38,30 @@ FEW_LANES = 8  # a larger product would begin threads of its own
 
 
 @njit(**INLINE)
-def _information(work: Work) -> int:
+def _information(tables: Tables, work: Work, wide: bool) -> int:
     """Products of the curve's sensitivities to all that was fitted, at unit length, in matrices[0].
 
-    How many; their rows and places in the canonical parameters go to names, lengths to vectors[6].
+    How many; their rows, their places in the canonical parameters, and whether they were fitted go
+    to names, lengths to vectors[6].
+
+    wide  whether to take in what lies at a bound
     """
     rows, terms, unknowns = work.rows, work.use.size, work.place.size
     fixed, count = terms - (unknowns - 1), 0
-    source, names, size = work.names[0], work.names[1], work.vectors[6]
+    top = tables.grid[0] * (tables.responses.shape[1] - 1)
+    source, names, fitted, size = work.names[0], work.names[1], work.names[2], work.vectors[6]
     for k in range(terms):
-        if work.use[k] == 1:
-            source[count] = PARTS * k
+        if work.use[k] == 1 or (wide and work.use[k] == 0 and k < fixed):
+            source[count], fitted[count] = PARTS * k, work.use[k]
             names[count] = k if k < fixed else fixed + 2 * (k - fixed)
             count += 1
     for x in range(unknowns):
-        if work.moving[x]:
-            source[count] = PARTS * terms + x
+        sought = tables.responses.shape[2] == 4
+        if x < unknowns - 1:
+            # Beyond the end of the table a rate has no effect, and no error either.
+            sought = work.use[fixed + x] == 1 and work.place[x] < top
+        if work.moving[x] or (wide and sought):
+            source[count], fitted[count] = PARTS * terms + x, work.moving[x]
             names[count] = fixed + 2 * x + 1 if x < unknowns - 1 else terms + unknowns - 1
             count += 1
     products = work.matrices[0]
@@ -60,15 +74,14 @@ def _information(work: Work) -> int:
 
 
 @njit(**INLINE)
-def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, float]:
-    """Inverse information of the canonical parameters; how many were fitted, and the condition."""
+def _invert(tables: Tables, work: Work, count: int, covariance: np.ndarray) -> float:
+    """Inverse of the information of the canonical parameters; the trace at unit length."""
     unknowns, terms = work.place.size, work.use.size
     fixed = terms - (unknowns - 1)
     names, size = work.names[1], work.vectors[6]
-    count = _information(work)
+    covariance[:] = 0.0
     if factorise(work.matrices[0], count, work.matrices[1]) == 0.0:
-        covariance[:] = np.nan
-        return count, np.inf
+        return np.inf
     for i in range(count):
         exponential = (names[i] - fixed) // 2
         if names[i] >= fixed and (names[i] - fixed) % 2 == 1 and exponential < unknowns - 1:
@@ -86,7 +99,37 @@ def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, fl
                 total += inverse[i, k] * inverse[j, k]
             trace += total if i == j else 0.0
             covariance[names[i], names[j]] = total / (size[i] * size[j])
-    return count, trace
+    return trace
+
+
+@njit(**INLINE)
+def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, float]:
+    """Inverse information of the canonical parameters; how many were fitted, and the condition.
+
+    What lies at a bound has a part in it if it can be told from the rest: see
+    `igdd.kernels.levenberg`.
+    """
+    near, fitted, trace = work.vectors[2], 0, 0.0
+    for attempt in range(3):
+        count = _information(tables, work, attempt == 1)
+        if attempt == 1 and count == fitted:
+            break
+        reached = _invert(tables, work, count, covariance)
+        if attempt == 0:
+            fitted, trace = count, reached
+            if reached == np.inf:
+                covariance[:] = np.nan
+                break
+            for i in range(count):
+                near[work.names[1, i]] = covariance[work.names[1, i], work.names[1, i]]
+        elif attempt == 1:
+            told = reached < np.inf
+            for i in range(count):
+                one = work.names[1, i]
+                told &= not work.names[2, i] or covariance[one, one] <= TOLD_APART**2 * near[one]
+            if told:
+                break
+    return fitted, trace
 
 
 @njit(**INLINE)
@@ -97,7 +140,6 @@ def _describe(
     unknowns, terms = work.place.size, work.use.size
     fixed, status = terms - (unknowns - 1), 0
     slopes(tables, work)
-    covariance[:] = 0.0
     fitted, condition = _covary(tables, work, covariance)
     if not condition <= CONDITION:
         status |= POORLY_IDENTIFIED

@@ -20,6 +20,8 @@ NOT_FITTED, NOT_CONVERGED, AT_BOUND, POORLY_IDENTIFIED, RESIDUAL_RUNS, INCOMPLET
 # A curve followed to four digits has nothing left to explain, whatever the signs of the rest.
 FOLLOWED = 1e-4
 UNLIKELY = 0.01
+# How many times larger errors may become if a parameter at its bound counts as unknown.
+TOLD_APART = 10.0
 # Condition of the information matrix, columns at unit length, beyond which rounding and the
 # curvature of the model, not the data, decide where the minimum lies.
 CONDITION = 1e9

@@ -165,7 +165,7 @@ def _described(
         information, _ = information_at(problem, point, central=True)
         at_bound = problem.free & ((found[rows] <= problem.low) | (found[rows] >= problem.high))
         idle = ~problem.free | at_bound
-        covariance[rows], conditions = _covariance(information, idle)
+        covariance[rows], conditions = _beside_bounds(information, idle, at_bound)
         spare = (weight[rows] > 0).sum(axis=1) - (~idle).sum(axis=1)
         if not absolute:
             variance = np.where(spare > 0, squares / np.maximum(spare, 1), np.nan)
@@ -181,6 +181,26 @@ def _described(
         used = weight[rows] > 0
         predicted[rows] = np.divide(reached, weight[rows], out=predicted[rows], where=used)
     return Fitted(found, covariance, status, predicted)
+
+
+def _beside_bounds(
+    information: np.ndarray, idle: np.ndarray, at_bound: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_covariance` of what is not idle; a parameter at its bound is as unknown as any other.
+
+    To say that it is known there would make the others' errors too small: of a tissue whose Vb ends
+    at 0, VT's by a factor of four. Where it is hard to tell from the others, the bound itself is
+    what keeps them apart, and stays.
+    """
+    covariance, conditions = _covariance(information, idle)
+    some = np.flatnonzero(at_bound.any(axis=1))
+    if some.size:
+        wide, _ = _covariance(information[some], idle[some] & ~at_bound[some])
+        wide = np.where(idle[some, :, None] | idle[some, None, :], 0.0, wide)
+        near, far = (np.einsum("mpp->mp", one) for one in (covariance[some], wide))
+        told = (far <= judge.TOLD_APART**2 * near).all(axis=1)
+        covariance[some[told]] = wide[told]
+    return covariance, conditions
 
 
 def _covariance(information: np.ndarray, idle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -235,7 +235,8 @@ def conserve(weights: np.ndarray, total: float) -> np.ndarray:
     room = float(np.sum(weights * (1 - weights)))
     if room <= 0:
         return weights
-    amount = float(np.clip((total - float(weights.sum())) / room, -1.0, 1.0))
+    missing = total - float(weights.sum())
+    amount = missing / room if abs(missing) < room else float(np.sign(missing))
     return np.asarray(weights + amount * weights * (1 - weights))
 
 

@@ -57,7 +57,8 @@ class Work(NamedTuple):
     hermite       (2, 12)
     seen          (dc,) which delays of the search were begun from
     scale         (1,) one over the curve's length
-    names         (2, s) numbers of what was fitted, among the rows and the canonical parameters
+    names         (3, s) numbers of what was fitted, among the rows and the canonical parameters;
+                  and whether it was, or lies at a bound
     kept_use      (k,) of the best fit so far
     tried         (2, l) which columns were left out, and taken in
     """
@@ -104,7 +105,7 @@ def room(tables: Tables, exponentials: int, delays: int = 0) -> Work:
         np.zeros((2, 12)),
         np.zeros(delays, dtype=np.bool_),
         np.zeros(1),
-        np.zeros((2, terms + unknowns), dtype=np.int64),
+        np.zeros((3, terms + unknowns), dtype=np.int64),
         np.zeros(terms, dtype=np.int64),
         np.zeros((2, fixed), dtype=np.bool_),
     )

@@ -269,6 +269,9 @@ def _judged(
     if beyond.any():
         again = _within_bounds(form, basis, curves[beyond], parameters[beyond])
         parameters[beyond], covariance[beyond], status[beyond] = again
+    at_bound = (parameters == low) | (parameters == high)
+    for row in np.flatnonzero(at_bound.any(axis=0)):
+        covariance[at_bound[:, row], row, :] = covariance[at_bound[:, row], :, row] = 0.0
     # Where the form leaves a parameter open, nothing is known of it.
     unsure = np.isnan(parameters).any(axis=1)
     unsure |= poorly_identified(parameters, covariance, signed=low < 0)

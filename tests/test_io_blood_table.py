@@ -43,6 +43,15 @@ def test_units_come_from_the_json(tmp_path):
     assert (blood.sampling, blood.dispersion_corrected, blood.dispersion) == ("manual", False, 2.6)
 
 
+def test_units_are_read_whatever_the_letters_of_their_keys(tmp_path):
+    small = {key: {"units": FACTS[key]["Units"]} for key in ("time", "plasma_radioactivity")}
+    blood = blood_table.read(write(tmp_path, **small))
+    assert_allclose(blood.time, [0, 60])  # not in the s that PET-BIDS has where nothing is said
+    assert_allclose(blood.plasma, [0, 2500])
+    blood = blood_table.read(write(tmp_path, time=None, Time={"Units": "min"}))
+    assert_allclose(blood.time, [0, 60])
+
+
 def test_an_activity_without_a_unit_is_an_error_that_names_it(tmp_path):
     with pytest.raises(UnitsError, match="plasma_radioactivity"):
         blood_table.read(write(tmp_path, plasma_radioactivity=None))

@@ -109,6 +109,20 @@ def test_refining_the_knots_changes_nothing(extra, rate, delay):
         np.testing.assert_allclose(parts, whole, rtol=1e-9, atol=1e-10)  # rounding
 
 
+@pytest.mark.parametrize("step", [0.1, 1.0, 7.3])
+def test_a_samplers_even_steps_are_as_exact_as_uneven_ones(step):
+    even = np.arange(0.0, 700.0, step)  # equal but for rounding
+    uneven = np.sort(np.append(even, even[:-1] + 0.37 * step * np.arange(1, even.size) / even.size))
+    rates = np.array(RATES)
+    found = convolve_with_derivative(even, at(KNOTS, VALUES, even), EXACT, rates)
+    again = convolve_with_derivative(
+        uneven, at(even, at(KNOTS, VALUES, even), uneven), EXACT, rates
+    )
+    for one, other in zip(found, again, strict=True):
+        # STEP_ALIKE, and the rounding of 7,000 steps.
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12 * np.abs(other).max())
+
+
 def test_frames_days_apart_are_each_exact():
     knots = np.array([0.0, 600.0, 3600.0, 300000.0])
     values = np.array([0.0, 5.0, 2.0, 0.1])

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from graphical_curves import frames_of, one_tissue, protocol_of
 from igdd.errors import InputError
 from igdd.kinetics import Status
-from igdd.models import logan, ma1
+from igdd.models import logan, ma1, ma2
 
 RNG = np.random.default_rng(0)
 VT = RNG.uniform(0.5, 8, 40)
@@ -64,6 +64,18 @@ def test_a_tissue_without_a_steady_ratio_is_flagged():
     found = ma1.prepare(protocol)(noisy, None)
     wild = ~((found.parameters[:, 0] > 1 / 3) & (found.parameters[:, 0] < 3))
     assert (found.status[wild] & (Status.POORLY_IDENTIFIED | Status.NOT_FITTED) > 0).mean() > 0.95
+
+
+@pytest.mark.parametrize("model", [ma1, ma2, logan])
+def test_a_volume_below_zero_is_flagged_however_well_the_curve_tells_it(model):
+    protocol = protocol_of(start=1200.0)
+    rng = np.random.default_rng(7)
+    curves = -one_tissue(protocol, VT, K2)
+    curves *= 1 + 0.01 * rng.standard_normal(curves.shape)
+    found = model.prepare(protocol)(curves, None)
+    volume = model.derive(found.parameters)[:, 0] if model is ma2 else found.parameters[:, 0]
+    assert (volume < 0).any()
+    assert (found.status[volume < 0] & Status.POORLY_IDENTIFIED > 0).all()
 
 
 def test_a_gap_is_refused():

@@ -127,3 +127,11 @@ def test_frames_with_a_gap_are_refused():
     with pytest.raises(InputError, match="expected frames in a row"):
         prepare_mrtm1(against_reference(apart))
     prepare_mrtm1(against_reference(apart, gap=300.0))
+
+
+@pytest.mark.parametrize(("prepare", "column"), [(prepare_mrtm1, 2), (prepare_mrtm2, 1)])
+def test_a_tissue_below_zero_is_flagged_however_well_its_curve_tells_it(prepare, column):
+    known = against_reference(held={"k2prime": K2PRIME})
+    found = prepare(known)(-predict_mrtm1(TRUTH, known), None)
+    assert (found.parameters[:, column] < -1).all()
+    assert (found.status & Status.POORLY_IDENTIFIED > 0).all()

@@ -420,6 +420,49 @@ def test_an_input_function_of_bloodstream_is_plasma_without_metabolites(tmp_path
     assert_allclose(found["blood"].values, [0, 8, 4])
 
 
+AIF_UNITS = {"time": "s", "whole_blood_radioactivity": "Bq/mL", "plasma_radioactivity": "Bq/mL",
+             "AIF": "Bq/mL"}  # fmt: skip
+
+
+def aif_table(tmp_path, rows):
+    path = table(tmp_path, rows, "sub-01_recording-manual_blood.tsv")
+    facts = {name: {"Units": unit} for name, unit in AIF_UNITS.items()}
+    path.with_suffix(".json").write_text(json.dumps(facts))
+    return path
+
+
+@pytest.mark.parametrize(("name", "values"), [("", ""), ("\tplasma_radioactivity", "\t6")])
+def test_an_aif_in_a_blood_table_is_plasma_without_metabolites(tmp_path, name, values):
+    rows = f"time\twhole_blood_radioactivity{name}\tAIF\n0\t8{values}\t4.4\n60\t4{values}\t3.1\n"
+    found = inputs.read_inputs(aif_table(tmp_path, rows))
+    assert_allclose(found["plasma"].values[-2:], [4.4, 3.1])
+    assert found["plasma"].substance == "parent"
+    assert "AIF" not in found["plasma"].source
+    assert_allclose(found["blood"].values[-2:], [8, 4])
+
+
+def test_columns_that_are_not_read_are_named(tmp_path):
+    rows = (
+        "time\twhole_blood_radioactivity\tplasma_radioactivity\tmetabolite_parent_fraction\tAIF\n"
+        "0\t8\t9\t1\t9\n60\t4\t6\t0.5\t3.1\n"
+    )
+    found = inputs.read_inputs(aif_table(tmp_path, rows))["plasma"]
+    assert found.values[-1] == pytest.approx(3.0)  # half of the plasma, not the AIF
+    assert "not read in sub-01_recording-manual_blood.tsv: AIF" in found.source
+
+
+def test_a_parent_fraction_is_not_applied_to_plasma_without_metabolites(tmp_path):
+    aif = aif_table(tmp_path, "time\twhole_blood_radioactivity\tAIF\n0\t8\t4.4\n60\t4\t3.1\n")
+    other = table(
+        tmp_path,
+        "time\tmetabolite_parent_fraction\n0\t1\n60\t0.5\n",
+        "sub-01_recording-hplc_blood.tsv",
+    )
+    other.with_suffix(".json").write_text(json.dumps({"time": {"Units": "s"}}))
+    with pytest.raises(InputError, match="applied once"):
+        inputs.read_inputs([aif, other])
+
+
 def test_a_drafts_continuous_recording_is_automatic(scan):
     for path in scan.glob("*autosampler*"):
         path.rename(scan / path.name.replace("autosampler", "continuous"))

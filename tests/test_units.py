@@ -153,6 +153,24 @@ def test_imaging_spellings_are_read(text, unit):
     assert units.from_ucum(text) == unit
 
 
+@pytest.mark.parametrize(
+    ("text", "factor"), [("BQ/ML", 1.0), ("BQML", 1.0), ("bq/ml", 1.0), ("KBQ/ML", 1000.0)]
+)
+def test_an_activity_concentration_in_capitals_is_of_a_millilitre(text, factor):
+    assert units.factor(text, "Bq/mL") == factor
+
+
+@pytest.mark.parametrize("text", ["Bq/ML", "kBq/ML", "Bq/Ml", "Mg/mL", "MM", "MCi/mL", "Mmol/L"])
+def test_a_million_that_nobody_measures_is_refused_and_the_thousandth_named(text):
+    with pytest.raises(UnitsError, match=r"means a million (L|g|M|Ci|mol); expected such as 'm"):
+        units.parse(text)
+
+
+def test_a_million_that_is_meant_can_be_written():
+    assert units.factor("10*6.L", "mL") == 1e9
+    assert units.factor("MBq/mL", "Bq/mL") == 1e6
+
+
 def test_an_annotation_stands_in_braces_and_changes_no_number():
     assert units.to_ucum("g/mL", note="SUVbw") == "g/mL{SUVbw}"
     assert units.factor("g/mL{SUVbw}", "g/mL") == 1.0

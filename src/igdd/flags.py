@@ -63,6 +63,8 @@ FLAGS: dict[str, str] = {
     "was taken.",
     "decay_state_doubtful": "Late blood falls about as fast as its nuclide decays, or faster, and "
     "nothing says that it is corrected for decay; the image's state was taken.",
+    "delay_not_seen": "All frames begin long after the peak of the input, so that they do not tell "
+    "the delay of the blood; it was held at 0 s.",
     "dose_differs": "The file's dose and the study's net activity differ by more than 10 %; the "
     "study's was used.",
     "dose_equivalent": "Mass of drug in the tissue as if all that carries the label still held "
@@ -86,6 +88,8 @@ FLAGS: dict[str, str] = {
     "estimate_not_positive": "An estimate at or below zero was left out of the comparison on the "
     "log scale.",
     "empty_region": "The region holds no voxel of the image; its values are NaN.",
+    "enhanced_before_input": "The curve is well above zero before any input rises: a baseline was "
+    "not taken off, or the input's clock or delay is another.",
     "excluded": "Left out by the study, with the reason given there.",
     "extrapolated_over_fifth": "More than 20 % of the area lies beyond the last measured "
     "concentration.",

@@ -72,6 +72,7 @@ _WHOLE = {
     "BQML": "Bq/mL", "CM2ML": "cm2/mL", "GML": "g/mL", "CNTS": "{counts}", "CPS": "{counts}/s",
     "PCNT": "%", "MLMING": "mL/(min.g)", "MLMINML": "mL/(min.mL)", "UMOLML": "umol/mL",
     "UMOLMINML": "umol/(min.mL)", "MGMINML": "mg/(min.mL)", "1CM": "/cm", "NONE": "1",
+    "BQ/ML": "Bq/mL", "KBQ/ML": "kBq/mL",
     "a.u.": "1", "cps": "{counts}/s", "cpm": "{counts}/min", "kcps": "10*3.{counts}/s",
 }  # fmt: skip
 _SPELLINGS = {
@@ -85,6 +86,8 @@ _SPELLINGS = {
     "percent": "%", "%ID": "%", "%IA": "%", "%[ID]": "%", "counts": "{counts}",
     "count": "{counts}", "unitless": "1", "ml": "mL", "l": "L", "dl": "dL", "ul": "uL",
 }  # fmt: skip
+# A million of these is met in no image and no study: an M before them is an m in capitals.
+_NEVER_MEGA = frozenset({"s", "m", "g", "L", "mol", "M", "T", "Ci"})
 _CHARACTERS = str.maketrans(
     {"µ": "u", "μ": "u", "·": ".", "⋅": ".", "×": ".", "−": "-", "²": "2", "³": "3", "¹": "1",
      "⁻": "-"}
@@ -196,7 +199,7 @@ def of_curve(text: str, unit: str) -> str:
     """
     if not text.startswith(CURVE):
         return text
-    plain, rest = parse(unit).ucum, text.removeprefix(CURVE)
+    plain, rest = from_ucum(unit), text.removeprefix(CURVE)
     if plain == "1":
         return {"": "1", ".s": "s", "/s": "1/s"}[rest]
     above, line, below = plain.partition("/")
@@ -351,10 +354,15 @@ def _lookup(symbol: str, text: str) -> tuple[Fraction, dict[str, int]]:
     for known in (_PLAIN, _METRIC):
         if symbol in known:
             return Fraction(known[symbol][0]), known[symbol][1]
-    prefix, rest = _PREFIXES.get(symbol[0]), symbol[1:]
-    base = _METRIC.get("L" if rest == "l" else rest)
+    prefix, rest = _PREFIXES.get(symbol[0]), "L" if symbol[1:] == "l" else symbol[1:]
+    base = _METRIC.get(rest)
     if prefix is None or base is None:
         raise _unreadable(text, symbol)
+    if symbol[0] == "M" and rest in _NEVER_MEGA:
+        raise UnitsError(
+            f"unit {text!r}: {symbol!r} means a million {rest}; expected such as 'm{rest}', a "
+            f"thousandth of it; write it so, or as '10*6.{rest}' if a million is meant"
+        )
     return Fraction(10) ** prefix * Fraction(base[0]), base[1]
 
 

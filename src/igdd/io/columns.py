@@ -169,10 +169,29 @@ def check_times(time: np.ndarray, source: str) -> None:
 
 
 def described(facts: Mapping[str, Any], name: str) -> str | None:
-    """Unit of a column by the JSON beside the table."""
-    entry = facts.get(name)
-    unit = single(entry.get("Units")) if isinstance(entry, Mapping) else None
+    """Unit of a column by the JSON beside the table.
+
+    Letters of its keys may be small or capital: a unit that is passed over would let a time in
+    minutes pass for seconds.
+
+    >>> described({"Time": {"units": "min"}}, "time")
+    'min'
+    """
+    entry = _under(facts, name)
+    return stated_in(entry) if isinstance(entry, Mapping) else None
+
+
+def stated_in(entry: Mapping[str, Any]) -> str | None:
+    """The unit that an entry of a JSON, or the whole of it, states under "Units"."""
+    unit = single(_under(entry, "Units"))
     return unit if isinstance(unit, str) else None
+
+
+def _under(facts: Mapping[str, Any], key: str) -> Any:
+    """What stands under a key, else under one that differs in capitals alone."""
+    if key in facts:
+        return facts[key]
+    return next((facts[other] for other in facts if str(other).lower() == key.lower()), None)
 
 
 def single(value: Any) -> Any:

@@ -96,8 +96,8 @@ def read(
     path = Path(path)
     table = tables.read_table(path)
     stands = bounded.read_json(facts) if facts else sidecar.read_sidecar(path)[0]
-    found, unread = _find(table, compartment, path)
-    parent = _take_parent(found, unread)
+    found, rest = _find(table, compartment, path)
+    parent = _take_parent(found, rest)
     seconds = _unit(found["time"], "s", stands, time_unit, path)
     stated = {
         what: _unit(name, "Bq/mL", stands, unit, path)
@@ -122,7 +122,7 @@ def read(
         columns=columns,
         unit=inside,
         parent=parent,
-        unread=unread,
+        unread=tuple(str(name) for name in table.columns if name not in found.values()),
         source=str(path),
     )
 

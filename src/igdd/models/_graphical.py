@@ -169,15 +169,15 @@ def unchanged(coefficients: np.ndarray, covariance: np.ndarray) -> tuple[np.ndar
 
 
 def _is_open(values: np.ndarray, covariance: np.ndarray, kind: int) -> np.ndarray:
-    """Which lines (n,) leave Ki or VT open: a standard error above it, or a tissue that, by the
-    sign or the error of its b, never comes to a steady ratio."""
+    """Which lines (n,) leave Ki or VT open: a standard error above it, a VT below zero, or a tissue
+    that, by the sign or the error of its b, never comes to a steady ratio."""
     from igdd.kernels.graphical import MULTILINEAR, PATLAK
 
     with np.errstate(invalid="ignore"):
         unsure = [covariance[:, row, row] > values[:, row] ** 2 for row in range(2)]
     poor = unsure[0]
     if kind != PATLAK:
-        poor = poor | (values[:, 1] >= 0)
+        poor = poor | (values[:, 0] < 0) | (values[:, 1] >= 0)
     if kind == MULTILINEAR:
         poor = poor | unsure[1]
     return np.asarray(poor)

@@ -65,10 +65,11 @@ def prepare(protocol: Protocol) -> Solver:
     def solve(curves: np.ndarray, sd: np.ndarray | None) -> Solution:
         tissue = (curves - vessels) / (1 - Vb)
         found = multilinear.fit(columns, tissue, sd, used, _natural)
+        impossible = derive(found.parameters)[:, 0] < 0
         return Solution(
             parameters=_with_held(found.parameters, Vb, delay),
             covariance=np.pad(found.covariance, ((0, 0), (0, 2), (0, 2))),
-            status=found.status,
+            status=np.where(impossible, found.status | _graphical.POOR, found.status),
             predicted=(1 - Vb) * found.predicted + vessels,
         )
 

@@ -73,7 +73,7 @@ def prepare_mrtm1(protocol: Protocol) -> Solver:
         return Solution(
             parameters=found.parameters,
             covariance=found.covariance,
-            status=found.status,
+            status=_with_impossible(found.status, found.parameters[:, 2]),
             predicted=found.predicted,
             notes={"t_star": float(protocol.options.get("start") or 0.0)},
         )
@@ -99,12 +99,17 @@ def prepare_mrtm2(protocol: Protocol) -> Solver:
         return Solution(
             parameters=found.parameters,
             covariance=found.covariance,
-            status=found.status,
+            status=_with_impossible(found.status, found.parameters[:, 1]),
             predicted=found.predicted,
             notes={"t_star": float(protocol.options.get("start") or 0.0), "k2prime": k2prime},
         )
 
     return solve
+
+
+def _with_impossible(status: np.ndarray, BPND: np.ndarray) -> np.ndarray:
+    """The status, poorly identified besides where the distribution volume is below zero."""
+    return np.where(BPND < -1, status | _graphical.POOR, status)
 
 
 def common_k2prime(solution: Solution) -> float:

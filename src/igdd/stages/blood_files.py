@@ -20,7 +20,13 @@ def read_recordings(
     """What was measured in one scan's blood: a table, several, or a folder with `_blood.tsv`."""
     files = _files(paths)
     account.said.extend([f"blood of {', '.join(file.name for file in files)}", *_beside(files)])
-    found = blood.gather([_read(file, options) for file in files])
+    tables = [_read(file, options) for file in files]
+    account.said.extend(
+        f"not read in {Path(one.source).name}: {', '.join(one.unread)}"
+        for one in tables
+        if one.unread
+    )
+    found = blood.gather(tables)
     return replace(found, half_life=half_life(files))
 
 
@@ -62,12 +68,24 @@ def _beside(files: Sequence[Path]) -> list[str]:
     return [f"not used: {', '.join(others)}"] if others else []
 
 
+def _holds_more(found: blood_table.Blood) -> bool:
+    """Whether the table holds an input under other names than those of PET-BIDS.
+
+    So does a column AIF, plasma without metabolites, where the plasma or its parent fraction is
+    missing; beside both it says the same again.
+    """
+    if found.plasma is None and found.whole_blood is None and not found.fractions:
+        return True
+    whole = found.plasma is not None and found.parent_fraction is not None
+    return not whole and any(name.strip().lower() == "aif" for name in found.unread)
+
+
 def _read(file: Path, options: InputOptions) -> blood_table.Blood | input_table.InputTable:
     if blood_table.sniff(file):
         found = blood_table.read(
             file, options.facts, unit=options.unit, time_unit=options.time_unit
         )
-        if not (found.plasma is None and found.whole_blood is None and not found.fractions):
+        if not _holds_more(found):
             return found
     return input_table.read(
         file,

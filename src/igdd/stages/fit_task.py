@@ -121,6 +121,9 @@ def common_names(
 
 def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, float]]:
     """The task with shared parameters held at their common value, and that value, in SI."""
+    if "delay" in names and _begins_late(task):
+        names = tuple(name for name in names if name != "delay")
+        task = _without_delay(task)
     if not names:
         return task, {}
     kept = {name: value for name, value in task.protocol.held.items() if name not in names}
@@ -133,8 +136,10 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
     whole = np.flatnonzero(np.all(np.isfinite(task.values) | ~used, axis=1))
     if not whole.size:
         return task, {}
+    # Large and small ones: the largest of many wash out slowest, and know least of a delay.
     large = np.argsort(-np.nansum(np.abs(task.values[whole]), axis=1), kind="stable")
-    rows = whole[large[:MOST_SHARING]]
+    seats = np.linspace(0, whole.size - 1, min(whole.size, MOST_SHARING)).astype(int)
+    rows = whole[large[seats]]
     few = replace(
         task,
         protocol=replace(task.protocol, held=sought),
@@ -156,6 +161,32 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
             value = float(np.sum(weight * said[usable]) / weight.sum())
         held[name] = notes[f"{name}_shared"] = value
     return replace(task, protocol=replace(task.protocol, held=held)), notes
+
+
+def _begins_late(task: Task) -> bool:
+    """Whether no delay within its bounds brings an input's peak into the frames in use.
+
+    A delay shows in the steep part of the inputs alone. Behind it another K1 or Vb does the same to
+    the tissue, and what is found runs to a bound.
+    """
+    used = np.isfinite(judge.deviations(task.deviations(), task.values.shape)).any(axis=0)
+    begun = task.protocol.frames.start[used]
+    peaks = [one.time[np.argmax(one.values)] for one in task.protocol.inputs.values()]
+    longest = next(
+        (one.bounds[1] for one in task.model.parameters if one.name == "delay"), np.inf
+    )  # s
+    return bool(begun.size and peaks and begun.min() >= max(peaks) + longest)
+
+
+def _without_delay(task: Task) -> Task:
+    """The task with the delay held, at 0 s unless it was held elsewhere, which its inputs say."""
+    protocol = task.protocol
+    inputs = {
+        role: replace(one, flags=(*one.flags, "delay_not_seen"))
+        for role, one in protocol.inputs.items()
+    }
+    held = {"delay": 0.0, **protocol.held}
+    return replace(task, protocol=replace(protocol, inputs=inputs, held=held))
 
 
 def shared_at_bound(model: Model, notes: Mapping[str, float]) -> bool:

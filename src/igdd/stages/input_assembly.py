@@ -82,7 +82,7 @@ def assemble(
 
 def _substance(recordings: Recordings, options: InputOptions) -> str:
     """What the plasma holds."""
-    if options.substance == "parent" and recordings.fraction is not None:
+    if (options.substance == "parent" or recordings.parent) and recordings.fraction is not None:
         raise InputError(
             f"{recordings.source}: hold a parent fraction, and the plasma is said to be parent; "
             "expected no substance, so that it is applied once, or a table without it"

@@ -23,6 +23,9 @@ from igdd.types import Decay, Frames
 INSIDE = 0.5
 # Places of the image, and voxels at each, whose mean curve decides t* where the user does not.
 PLACES, AT_PLACE = 64, 1024
+# Kinds of curves by which the image's voxels say what all of them share.
+KINDS = 16
+FAINT = 0.1  # of the mean: fainter voxels are air
 PIECE = 1 << 14
 STEP = float(np.cbrt(np.finfo(float).eps))
 FLAG_KIND = np.dtype("<u2")
@@ -50,6 +53,12 @@ class Setup:
         """Parameters that get a map: those that are not held, and the derived ones."""
         free = (one for one in self.model.parameters if one.name not in self.protocol.held)
         return (*free, *self.model.derived)
+
+    @property
+    def skips(self) -> bool:
+        """Whether the solver itself says which frames it needs: a line's begin at its start, and a
+        tissue that is not integrated may lack those before."""
+        return self.model.closed and doors.has_option(self.model, "start")
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -159,17 +168,17 @@ def by_counts(setup: Setup, decay: Decay | None, pieces: Pieces, mask: Pieces | 
 def with_shared(
     setup: Setup, shared: tuple[str, ...], pieces: Pieces, mask: Pieces | None
 ) -> tuple[Job, dict[str, float]]:
-    """The job, with shared parameters held at what the image's mean curve says, and with t* fixed
+    """The job, with shared parameters held at what the kinds of curves say, and with t* fixed
     once for all voxels where the model has one; and what they became."""
     if not shared:
         return _with_start(Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask))
     seen = Job(setup=setup, solver=_unsolved, pieces=pieces, mask=mask)
-    mean = _mean_curve(seen)[None]
+    curves = _curves_of_kinds(seen)
     task = Task(
         model=setup.model,
         protocol=setup.protocol,
-        values=mean,
-        used=np.ones(mean.shape[1], dtype=bool),
+        values=curves,
+        used=np.ones(curves.shape[1], dtype=bool),
         sd=setup.sd,
     )
     task, notes = with_common(task, shared)
@@ -185,10 +194,12 @@ def _unsolved(curves: np.ndarray, sd: np.ndarray | None) -> Solution:
 def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
     """The job with t* fixed by the image's mean curve, and what t* became."""
     setup, pieces = job.setup, job.pieces
-    if not (setup.model.closed and doors.has_option(setup.model, "start")):
+    if not setup.skips:
         return job, {}
     notes = dict(job.solver(_mean_curve(job)[None], setup.sd).notes)
-    if np.isnan(notes.get("t_star", np.nan)):
+    if "t_star" not in notes:  # the start is where frames in use begin, and no rule seeks it
+        return job, notes
+    if np.isnan(notes["t_star"]):
         raise FitError(
             f"{pieces.source}: the {setup.model.name} plot of the image's mean curve is nowhere "
             "straight; expected five late frames on a line; give start"
@@ -200,27 +211,55 @@ def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
 
 def _mean_curve(job: Job) -> np.ndarray:
     """Mean curve (t,) of voxels in the mask at places all over the image, else of all voxels."""
+    return np.asarray(_some_curves(job).mean(axis=1))
+
+
+def _curves_of_kinds(job: Job) -> np.ndarray:
+    """Mean curves (k, t) of the brighter of these voxels, sorted by their shape into up to KINDS.
+
+    The mean of unlike tissues is the curve of none, and its delay is not theirs. Air has no shape.
+    """
+    curves = _some_curves(job)
+    amount = curves.sum(axis=0)
+    curves = curves[:, amount >= FAINT * amount.mean()]
+    shapes = curves / np.linalg.norm(curves, axis=0)
+    shapes -= shapes.mean(axis=1, keepdims=True)
+    _, directions = np.linalg.eigh(shapes @ shapes.T)
+    order = np.argsort(directions[:, -1] @ shapes, kind="stable")
+    kinds = np.array_split(order, min(KINDS, order.size))
+    return np.stack([curves[:, kind].mean(axis=1) for kind in kinds])
+
+
+def _some_curves(job: Job) -> np.ndarray:
+    """Samples (t, n) of voxels that can be fitted at places all over the image, else anywhere."""
     size = job.pieces.grid.size
     begins = np.linspace(0, max(size - AT_PLACE, 0), PLACES).astype(int)
     spread = [(int(begin), min(int(begin) + AT_PLACE, size)) for begin in np.unique(begins)]
-    whole = [(first, min(first + PIECE, size)) for first in range(0, size, PIECE)]
+    whole = [(first, min(first + AT_PLACE, size)) for first in range(0, size, AT_PLACE)]
     for places in (spread, whole):
-        total, count = np.zeros(int(job.setup.kept.sum())), 0
+        found: list[np.ndarray] = []
         for first, last in places:
             block, usable = _read(job, first, last)[:2]
-            total += block[:, usable].sum(axis=1, dtype=float)
-            count += int(usable.sum())
-        if count:
-            return total / count
+            if usable.any():
+                found.append(np.asarray(block[:, usable], dtype=float))
+            if len(found) == PLACES:
+                break
+        if found:
+            return np.concatenate(found, axis=1)
     raise InputError(
         f"{job.pieces.source}: no voxel in the mask has a value other than zero in all frames; "
         "expected some; is the mask of another scan?"
     )
 
 
-def _read(job: Job, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read(
+    job: Job, first: int, last: int, whole: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples (t, n) of a piece in the frames that are used; which voxels can be fitted; which of
-    them lie in the mask."""
+    them lie in the mask.
+
+    whole  whether a voxel needs a value in every frame; else what it needs is left to the solver
+    """
     inside = np.ones(last - first, dtype=bool)
     if job.mask is not None:
         inside = job.mask.read(first, last)[0] >= INSIDE
@@ -230,7 +269,12 @@ def _read(job: Job, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.n
     if not job.setup.kept.all():
         block = block[job.setup.kept]
     low, high = block.min(axis=0), block.max(axis=0)
-    usable = np.isfinite(low) & np.isfinite(high) & ((low != 0) | (high != 0)) & inside
+    usable = ((low != 0) | (high != 0)) & inside
+    finite = np.isfinite(low) & np.isfinite(high)
+    if whole:
+        usable &= finite
+    elif not finite.all():
+        block = np.where(np.isfinite(block), block, np.nan)
     return block, usable, inside
 
 
@@ -248,7 +292,7 @@ class Answer:
 
 def solve(job: Job, first: int, last: int) -> Answer:
     """One piece, read and solved; NaN outside the mask and where nothing could be fitted."""
-    block, usable, inside = _read(job, first, last)
+    block, usable, inside = _read(job, first, last, whole=not job.setup.skips)
     shown = job.setup.shown
     maps = np.full((2, len(shown), last - first), np.nan, MAP_KIND)
     status = np.where(inside, int(Status.NOT_FITTED), 0).astype(FLAG_KIND)

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.integrate import solve_ivp
 
-from igdd.errors import InputError, UnitsError
+from igdd.errors import InputError, StudyError, UnitsError
 from igdd.facts import Agent, Declared, Given, Scanner, Subject
 from igdd.io.bids import write_label_map, write_nifti
 from igdd.modalities.contrast import calibrate
@@ -57,6 +57,13 @@ def test_the_unit_is_the_sidecars_or_the_studys(stated, inside, value, quantity)
         assert_allclose(image.values, value, rtol=1e-6)
     assert image.frames.zero.kind == "scan_start"
     assert image.frames.start.tolist() == SIDECAR["FrameTimesStart"]
+
+
+def test_the_studys_interval_stands_in_for_the_files_times():
+    image = calibrated({"Units": "HU"}, interval=2.0)
+    assert image.frames.start.tolist() == [0.0, 2.0, 4.0]
+    assert image.flags == ()
+    assert calibrated(interval=2.0).flags == ("acquisition_override",)
 
 
 def test_times_count_from_the_injection_where_both_clocks_are_known():
@@ -151,3 +158,58 @@ def test_a_study_goes_from_images_to_the_transfer_constant(tmp_path):
     within = (begun >= 24) & (begun < 84)
     area = (leaked + vp * np.interp(middle, *plasma))[within].sum() * step * 1e-6
     assert value("iauc_60") == pytest.approx(area, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modality": "pet", "declared": {"unit": "HU"}}, "'HU' with modality 'pet'"),
+        ({"modality": "mr_dce", "declared": {"unit": "HU"}}, "'HU' with modality 'mr_dce'"),
+        ({"declared": {"unit": "Bq/mL"}}, "'Bq/mL' with modality 'contrast'"),
+        ({"declared": {"unit": "furlong"}}, "'furlong'"),
+        ({"declared": {"flip_angle": "15 deg"}}, "declared.flip_angle.*does not read"),
+        ({"t1_map": "T1map.nii"}, "t1_map with modality 'contrast'"),
+        ({"b1_map": "B1map.nii"}, "b1_map with modality 'contrast'"),
+    ],
+)
+def test_a_study_that_declares_what_the_modality_does_not_read_is_refused(
+    tmp_path, changes, message
+):
+    raw = tomllib.loads(STUDY)
+    raw["scan"][0] |= changes
+    with pytest.raises(StudyError, match=message):
+        check_study(raw, tmp_path / "study.toml")
+
+
+def test_a_t1_of_a_region_says_nothing_of_amounts(tmp_path):
+    raw = tomllib.loads(STUDY.replace('name = "tumour"', 'name = "tumour"\nt1 = "1 s"'))
+    write_nifti(
+        tmp_path / "dce.nii.gz", np.ones((*GRID.shape, 3)), GRID, {"Modality": "MR", **SIDECAR}
+    )
+    labels = np.ones(GRID.shape, dtype=np.uint8)
+    write_label_map(tmp_path / "dseg.nii.gz", labels, GRID, {1: "tumour"})
+    _, image = session.sampled(plan(check_study(raw, tmp_path / "study.toml"))[0])
+    assert "T1" not in image.source
+
+
+def with_blood_in_another_unit(folder, unit):
+    """A study of enhancement in `unit`, stated there alone, beside blood in mmol/L."""
+    values = np.ones((*GRID.shape, 12))
+    sidecar = {"Modality": "CT", "FrameTimesStart": [2.0 * n for n in range(12)],
+               "FrameDuration": [2.0] * 12}  # fmt: skip
+    write_nifti(folder / "dce.nii.gz", values, GRID, sidecar)
+    labels = np.ones(GRID.shape, dtype=np.uint8)
+    write_label_map(folder / "dseg.nii.gz", labels, GRID, {1: "tumour"})
+    (folder / "blood.tsv").write_text("time\tplasma\n0\t0\n10\t4\n30\t1\n")
+    raw = tomllib.loads(STUDY)
+    raw["scan"][0] |= {"declared": {"unit": unit}}
+    raw["inputs"] = [{"blood": "blood.tsv", "unit": "mmol/L", "time_unit": "s",
+                      "zero": "scan_start"}]  # fmt: skip
+    return plan(check_study(raw, folder / "study.toml"))[0]
+
+
+@pytest.mark.parametrize("unit", ["HU", "1/s", "a.u."])
+def test_an_input_in_another_kind_of_unit_is_an_error_that_names_both(tmp_path, unit):
+    inside = "1" if unit == "a.u." else unit
+    with pytest.raises(UnitsError, match=rf"is in mol/mL, the tissue's curves in {inside};"):
+        session.measured(with_blood_in_another_unit(tmp_path, unit))

@@ -208,6 +208,22 @@ def test_what_the_study_declares_replaces_the_files_word_with_a_flag():
     assert_allclose(image.values, calibrated(signal, t1=t1).values)
 
 
+def test_a_map_of_the_flip_angles_share_is_reckoned_with_in_values_and_noise():
+    t1, amount, _ = truth()
+    share = np.random.default_rng(4).uniform(0.7, 1.2, GRID.shape)
+    signal = signal_of(amount, t1[..., None], flip=FLIP * share[..., None])
+    noisy = signal * (1 + 1e-3 * np.random.default_rng(5).standard_normal(signal.shape))
+    scanner = Scanner(noise_correlation=4.0)
+    image = calibrated(noisy, scanner=scanner, t1=t1, b1=share)
+    assert "the angle's share by a B1 map" in image.source
+    # 0.1 % of the signal is a few per cent of the smallest concentrations.
+    assert_allclose(image.values, amount, atol=0.02e-6, rtol=0.05)
+    voxel = (1, 2, 0)
+    alone = calibrated(noisy, SIDECAR | {"FlipAngle": FLIP * share[voxel]}, scanner=scanner, t1=t1)
+    assert_allclose(image.values[voxel], alone.values[voxel], rtol=1e-5)
+    assert_allclose(image.variance[voxel], alone.variance[voxel], rtol=1e-5)
+
+
 STUDY = """
 schema = 1
 title = "Signals"
@@ -249,15 +265,78 @@ def test_a_study_goes_from_signals_and_a_t1_map_to_the_peak(tmp_path):
         assert float(peaks[region]) == pytest.approx(expected, rel=1e-4)
 
 
+OWN = (
+    STUDY
+    + """
+[[region]]
+name = "muscle"
+kind = "blood"
+t1 = "2 s"
+"""
+)
+
+
+def peaks_of(text, folder):
+    (one,) = plan(check_study(tomllib.loads(text), folder / "study.toml"))
+    made = session.measured(one)
+    table = made.measurements
+    return table[table["metric"] == "peak"].set_index("region")["value"], made.methods
+
+
+def test_a_region_has_a_t1_of_its_own_in_place_of_the_maps(tmp_path):
+    t1, amount, _ = truth()
+    true = t1.copy()
+    true[2:] = 2.0  # the muscle's, where the map shows another
+    labels = written(tmp_path, t1, signal_of(amount, true[..., None]))
+    peaks, methods = peaks_of(OWN, tmp_path)
+    for number, region in enumerate(("tumour", "muscle"), start=1):
+        expected = amount[labels == number].mean(axis=0).max()
+        assert float(peaks[region]) == pytest.approx(expected, rel=1e-4)  # single precision
+    assert "T1 before contrast of muscle 2000 ms." in methods[0]
+    without, _ = peaks_of(STUDY, tmp_path)
+    assert float(without["muscle"]) != pytest.approx(float(peaks["muscle"]), rel=0.01)
+
+
+def test_a_study_takes_a_map_of_the_flip_angles_share(tmp_path):
+    t1, amount, _ = truth()
+    share = np.linspace(0.7, 1.2, GRID.size).reshape(GRID.shape)
+    labels = written(tmp_path, t1, signal_of(amount, t1[..., None], flip=FLIP * share[..., None]))
+    write_nifti(tmp_path / "B1.nii", 100 * share, GRID, {"Units": "%"})
+    text = STUDY.replace("t1_map =", 'b1_map = "B1.nii"\nt1_map =')
+    (one,) = plan(check_study(tomllib.loads(text), tmp_path / "study.toml"))
+    assert tmp_path / "B1.nii" in one.paths
+    peaks, _ = peaks_of(text, tmp_path)
+    expected = amount[labels == 1].mean(axis=0).max()
+    assert float(peaks["tumour"]) == pytest.approx(expected, rel=1e-4)  # single precision
+    write_nifti(tmp_path / "B1.nii", 100 * share, GRID, {"Units": "deg"})
+    with pytest.raises(UnitsError, match=r"B1\.nii: its unit is 'deg'"):
+        peaks_of(text, tmp_path)
+
+
+def test_a_voxel_of_two_regions_has_no_two_t1(tmp_path):
+    t1, _, signal = truth()
+    written(tmp_path, t1, signal)
+    drawn = """
+[[region]]
+name = "all"
+t1 = "1 s"
+from = { box = [[-9, -9, -9], [20, 20, 20]] }
+"""
+    with pytest.raises(StudyError, match="'muscle' and another have voxels in common"):
+        peaks_of(OWN + drawn, tmp_path)
+    peaks_of(OWN + drawn.replace("1 s", "2 s"), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
+        (OWN.replace("2 s", "2000 s"), InputError, "region 'muscle': T1 is 2000 s"),
         (STUDY.replace("T1map.nii", "none.nii"), StudyError, "none.nii"),
         (STUDY.replace("4 }", '4, t1 = "1 s" }'), StudyError, "t1_map and declared.t1"),
         (STUDY.replace("3.7 L/mmol/s", "3.7 1/s"), StudyError, "relaxivity"),
         (STUDY.replace("baseline = 4", "baseline = 40"), InputError, "40 of 12 frames"),
         (STUDY.replace("T1map.nii", "small.nii"), StudyError, "t1_map is not the series'"),
-        (STUDY.replace("T1map.nii", "dce.nii.gz"), StudyError, "one volume of T1"),
+        (STUDY.replace("T1map.nii", "dce.nii.gz"), StudyError, "one volume in scan.t1_map"),
         (STUDY.replace("T1map.nii", "bare.nii"), UnitsError, "bare.nii: its unit is None"),
     ],
 )

@@ -70,7 +70,7 @@ def test_figures_of_a_triangle_by_hand():
         ("Bq/mL", "kBq/mL", "kBq.s/mL", "kBq/mL/s", 1e-3),
         ("1/s", "1/s", "(1/s).s", "1/s/s", 1.0),
         ("1", "1", "s", "1/s", 1.0),
-        ("[hnsf'U]", "", "[hnsf'U].s", "[hnsf'U]/s", 1.0),
+        ("HU", "", "HU.s", "HU/s", 1.0),
     ],
 )
 def test_figures_stand_in_the_unit_of_the_curves(unit, stated, area, slope, factor):
@@ -344,3 +344,11 @@ def test_maps_of_a_short_scan_show_what_it_holds(tmp_path):
     assert image_of(found.maps["peak"])[0] == 2.0
     assert np.isnan(image_of(found.maps["iauc_60"])[0])
     assert found.counts == {"incomplete": 1}
+
+
+def test_a_table_in_hounsfield_units_keeps_their_name(tmp_path):
+    path = tmp_path / "enhancement.tsv"
+    rows = [f"{time}\t{level}" for time, level in zip(range(0, 50, 2), range(25), strict=True)]
+    path.write_text("\n".join(["time[s]\ttumour[HU]", *rows]))
+    found = of(fit("semi_quantitative", path, arrival="2 s"))
+    assert (found["peak"]["unit"], found["wash_in"]["unit"]) == ("HU", "HU/s")

@@ -297,7 +297,7 @@ def test_a_ct_of_the_same_frame_of_reference_joins_the_session_and_another_does_
     assert scans["ct"]["modality"] == "ct"
     assert scans["ct"]["session"] == scans["pet"]["session"] == "scan1"
     assert "shows another anatomy" in text
-    assert "no PET series of the same visit" in text
+    assert "no measured series of the same visit" in text
 
 
 def test_sessions_follow_the_clock_and_not_the_names(tmp_path):
@@ -439,3 +439,83 @@ def test_regions_drawn_on_one_of_two_series_in_a_frame_of_reference_are_that_one
     path, _ = draft(tmp_path)
     scans = {one["path"]: one["regions"] for one in filled(path)["scan"]}
     assert scans == {"early": "early.dcm", "late": "late.dcm"}
+
+
+def dynamic_mr(folder: Path, name: str = "dce", **changes: object) -> Path:
+    """Signals of a spoiled gradient echo at 5 s frames, which rise after four of them."""
+    count, angle = 12, np.deg2rad(15.0)
+    amount = np.r_[np.zeros(4), np.linspace(0.2, 1.0, count - 4)]
+    e1 = np.exp(-0.005 * (1 / 1.4 + 3.7 * amount))
+    signal = 1000 * np.sin(angle) * (1 - e1) / (1 - np.cos(angle) * e1)
+    facts = {
+        "Modality": "MR", "RepetitionTimeExcitation": 0.005, "FlipAngle": 15,
+        "FrameTimesStart": [5.0 * n for n in range(count)], "FrameDuration": [5.0] * count,
+    } | changes  # fmt: skip
+    stated = {key: value for key, value in facts.items() if value is not None}
+    write_nifti(folder / f"{name}.nii.gz", np.broadcast_to(signal, (*GRID.shape, count)), GRID,
+                stated)  # fmt: skip
+    return folder / f"{name}.nii.gz"
+
+
+def dynamic_visit(tmp_path: Path) -> Path:
+    """Dynamic MR of a visit with its label map."""
+    folder = tmp_path / "sub-07" / "ses-base" / "perf"
+    folder.mkdir(parents=True)
+    dynamic_mr(folder, "sub-07_ses-base_dce")
+    labels = np.ones(GRID.shape, np.uint8)
+    write_label_map(folder / "sub-07_ses-base_dseg.nii.gz", labels, GRID, {1: "tumour"})
+    return folder
+
+
+def test_dynamic_contrast_mr_is_drafted_with_the_facts_that_only_the_user_knows(tmp_path):
+    dynamic_visit(tmp_path)
+    path, required = draft(tmp_path)
+    assert required == 4
+    for key in ("declared.t1", "declared.relaxivity", "declared.baseline", "arrival"):
+        assert any(key in line for line in required_lines(path))
+    raw = filled(path)
+    assert [(one["modality"], one["session"]) for one in raw["scan"]] == [("mr_dce", "base")]
+    raw["scan"][0]["declared"]["baseline"] = 4
+    path.write_text(path.read_text().replace("declared.baseline = 5", "declared.baseline = 4"))
+    (one,) = plan(load_study(path))
+    table = measured(one).measurements
+    peak = table.loc[table["metric"] == "peak", "value"].iloc[0]
+    assert peak == pytest.approx(1e-6, rel=1e-4)  # 1 mmol/L; single precision of the image
+
+
+def test_maps_of_t1_and_of_the_flip_angle_beside_it_are_taken(tmp_path):
+    folder = dynamic_visit(tmp_path)
+    for name, unit in (("sub-07_ses-base_T1map", "s"), ("sub-07_ses-base_TB1map", "%")):
+        level = np.full(GRID.shape, 1.4 if unit == "s" else 100.0)
+        write_nifti(folder / f"{name}.nii.gz", level, GRID, {"Modality": "MR", "Units": unit})
+    path, required = draft(tmp_path)
+    assert required == 3
+    (scan,) = filled(path)["scan"]
+    assert scan["t1_map"].endswith("_T1map.nii.gz")
+    assert scan["b1_map"].endswith("_TB1map.nii.gz")
+    assert "not used" not in path.read_text()
+    assert (measured(plan(load_study(path))[0]).measurements["metric"] == "peak").any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"RepetitionTimeExcitation": 2.0},  # functional MR
+        {"ScanningSequence": "EP"},
+        {"FlipAngle": None},
+        {"FrameTimesStart": None, "FrameDuration": None},
+        {"FrameTimesStart": [0.05 * n for n in range(12)], "FrameDuration": [0.05] * 12},  # heart
+    ],
+)
+def test_other_series_of_many_frames_are_not_taken_for_contrast(tmp_path, changes):
+    dynamic_mr(tmp_path, **changes)
+    path, _ = draft(tmp_path)
+    assert "mr_dce" not in path.read_text()
+
+
+def test_dynamic_contrast_beside_pet_is_left_to_a_study_of_its_own(tmp_path):
+    bids_pet(tmp_path, "sub-01_pet")
+    dynamic_mr(tmp_path, "sub-01_dce")
+    path, _ = draft(tmp_path)
+    assert "give it a study of its own" in path.read_text()
+    assert [one["modality"] for one in filled(path)["scan"]] == ["pet"]

@@ -21,6 +21,8 @@ from pydantic_core import core_schema
 
 from igdd import decay, units
 from igdd.errors import InputError, UnitsError
+from igdd.modalities.contrast import QUANTITIES
+from igdd.modalities.pet_conversion import DECLARED_UNITS
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class SubjectEntry(Entry):
 class DeclaredEntry(Entry):
     """Facts of a scan that its files do not state, or state wrongly."""
 
-    unit: Literal["Bq/mL", "kBq/mL", "MBq/mL"] | None = None
+    unit: str | None = Field(default=None, description="of the stored values, such as kBq/mL, HU")
     corrected_to: Literal["administration", "scan_start", "none"] | None = None
     start: datetime | None = None
     duration: Duration | None = None
@@ -219,6 +221,9 @@ class ScanEntry(Entry):
     t1_map: str | None = Field(
         default=None, description="T1 before contrast of each voxel, an image on the series' grid"
     )
+    b1_map: str | None = Field(
+        default=None, description="share of the flip angle that was reached, an image on that grid"
+    )
     psf: Size | None = Field(
         default=None, description="FWHM of this image's point spread, where not the scanner's"
     )
@@ -228,6 +233,34 @@ class ScanEntry(Entry):
     def region_paths(self) -> tuple[str, ...]:
         """The region files as a tuple, also where the document gives one string."""
         return (self.regions,) if isinstance(self.regions, str) else self.regions
+
+    @model_validator(mode="after")
+    def _unit_of_modality(self) -> ScanEntry:
+        found = self.declared.unit
+        if found is None or (self.modality == "pet" and found in DECLARED_UNITS):
+            return self
+        if self.modality == "contrast" and any(units.converts(found, one) for one in QUANTITIES):
+            return self
+        raise ValueError(
+            f"declared.unit: found {found!r} with modality {self.modality!r}; expected "
+            f"{', '.join(DECLARED_UNITS)} with pet, a unit such as mmol/L, 1/s, HU or a.u. with "
+            "contrast, and none with others"
+        )
+
+    @model_validator(mode="after")
+    def _signals_only(self) -> ScanEntry:
+        stated = [key for key in ("t1_map", "b1_map") if getattr(self, key) is not None]
+        stated += [
+            f"declared.{key}"
+            for key in ("t1", "relaxivity", "baseline", "repetition_time", "flip_angle")
+            if getattr(self.declared, key) is not None
+        ]
+        if stated and self.modality != "mr_dce":
+            raise ValueError(
+                f"found {stated[0]} with modality {self.modality!r}, which does not read it; "
+                "expected it with mr_dce, signals of dynamic MR; leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_t1(self) -> ScanEntry:
@@ -280,6 +313,9 @@ class RegionEntry(Entry):
     name: str
     kind: Literal["organ", "lesion", "blood", "reference"] = "organ"
     density: Density | None = None
+    t1: Duration | None = Field(
+        default=None, description="before contrast, of its voxels, in place of the mr_dce scan's"
+    )
     source: Source | None = Field(default=None, alias="from")
     subject: str | None = None
     session: str | None = None

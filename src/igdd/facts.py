@@ -83,7 +83,7 @@ class Scanner:
 class Declared:
     """Facts of a scan that the study states because its files do not, or states wrongly.
 
-    unit                   UCUM unit of the stored values, "Bq/mL" or "kBq/mL"
+    unit                   UCUM unit of the stored values: "kBq/mL" of PET, "mmol/L" of contrast
     corrected_to           the instant to which the stored values are corrected for decay
     start, duration        clock time of the scan's start and its length in s
     attenuation_corrected  None means: the header must say
@@ -91,6 +91,7 @@ class Declared:
     repetition_time        TR of a spoiled gradient echo in s, and its `flip_angle` in degrees
     interval               time in s from volume to volume of a dynamic series
     t1                     T1 in s before contrast, of all voxels or of each (i, j, k)
+    b1                     share of the flip angle that was reached, of each voxel (i, j, k)
     relaxivity             r1 of the agent in mL/(mol.s)
     baseline               frames before the agent came: "5" the first five, "2-5", or until "30 s"
     """
@@ -105,6 +106,7 @@ class Declared:
     flip_angle: float | None = None
     interval: float | None = None
     t1: float | np.ndarray | None = None
+    b1: np.ndarray | None = None
     relaxivity: float | None = None
     baseline: str | None = None
 

@@ -14,7 +14,7 @@ from igdd import units
 from igdd.declare import Modality
 from igdd.errors import UnitsError
 from igdd.facts import Agent, Declared, Scanner, Subject
-from igdd.modalities._dynamic import frames_of
+from igdd.modalities._dynamic import frames_of, overridden
 from igdd.types import Image, Series
 
 # Unit inside -> the quantity of images whose unit converts to it.
@@ -35,7 +35,7 @@ def calibrate(
     if not isinstance(stated, str) or not stated.strip():
         raise UnitsError(
             f"{series.source}: nothing says in which unit the voxels are; expected Units in its "
-            "sidecar, such as mmol/L"
+            "sidecar or as scan.declared.unit, such as mmol/L"
         )
     inside = next((one for one in QUANTITIES if units.converts(stated, one)), None)
     if inside is None:
@@ -43,15 +43,17 @@ def calibrate(
             f"{series.source}: the voxels are in {stated!r}; expected a unit of "
             f"{', '.join(name.replace('_', ' ') for name in QUANTITIES.values())}, such as mmol/L"
         )
+    count = series.values.shape[3]
+    replaced = overridden(series.sidecar, series.headers, count, declared.interval)
     return Image(
         values=series.values * np.float32(units.factor(stated, inside)),
         grid=series.grid,
         quantity=QUANTITIES[inside],
         unit=inside,
         analyte="contrast",
-        frames=frames_of(series, subject, declared),
+        frames=frames_of(series, subject, declared, declared.interval),
         source=f"Contrast: {QUANTITIES[inside].replace('_', ' ')} as stored, in {stated}.",
-        flags=series.flags,
+        flags=tuple(sorted({*series.flags, *replaced})),
     )
 
 

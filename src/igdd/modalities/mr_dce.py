@@ -140,7 +140,11 @@ def concentrations(
 
 
 def noise_variance(
-    signal: np.ndarray, found: np.ndarray, t1: np.ndarray | float, reading: Reading
+    signal: np.ndarray,
+    found: np.ndarray,
+    t1: np.ndarray | float,
+    reading: Reading,
+    b1: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Variance (t, ...) of concentrations `found`, as the scatter of the baseline's signal leaves.
 
@@ -154,7 +158,8 @@ def noise_variance(
     rest = signal[reading.frames]
     with np.errstate(all="ignore"):
         rate = 1 / usable_t1(t1) + reading.relaxivity * found
-        slope = kernel.rate_slope(signal, rate, made.radians, made.repetition) / reading.relaxivity
+        flip = usable_b1(b1) * made.radians
+        slope = kernel.rate_slope(signal, rate, flip, made.repetition) / reading.relaxivity
         # R10 / S0 moves with the baseline's mean; a frame of the baseline moves the mean itself.
         shared = (signal / rest.mean(axis=0)) ** 2 / count
         shared[reading.frames] = -1 / count
@@ -190,6 +195,7 @@ def calibrate(
         replaced = overridden(series.sidecar, series.headers, count, declared.interval)
     check_pace(made, frames, where)
     t1, relaxivity, stated = _stated(declared, series)
+    b1 = np.broadcast_to(1.0 if declared.b1 is None else declared.b1, t1.shape)
     before = baseline_frames(stated, frames, where)
     reading = Reading(echo=made, baseline=before, relaxivity=relaxivity)
     values = np.empty(series.values.shape, np.float32)
@@ -198,15 +204,16 @@ def calibrate(
     doubts = 0
     for k in range(series.grid.shape[2]):
         signal, t1_here = np.moveaxis(series.values[:, :, k], -1, 0), t1[:, :, k]
-        found, bits = concentrations(signal, t1_here, reading)
+        found, bits = concentrations(signal, t1_here, reading, b1[:, :, k])
         values[:, :, k] = np.moveaxis(found, 0, -1)
         doubts |= int(np.bitwise_or.reduce(bits, axis=None))
         if variance is not None:
-            noise = noise_variance(signal, found, t1_here, reading)
+            noise = noise_variance(signal, found, t1_here, reading, b1[:, :, k])
             variance[:, :, k] = np.moveaxis(noise, 0, -1)
     flags = {*series.flags, *made.flags, *replaced, *Doubt(doubts).flags}
     single = not isinstance(declared.t1, np.ndarray)
     words = f"{1000 * t1[0, 0, 0]:g} ms" if single else "of each voxel by its map"
+    words += "" if declared.b1 is None else ", the angle's share by a B1 map"
     return Image(
         values=values,
         grid=series.grid,

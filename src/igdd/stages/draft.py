@@ -18,6 +18,7 @@ from typing import Any
 
 from igdd.errors import InputError
 from igdd.io import bounded
+from igdd.stages import draft_contrast
 from igdd.stages.body_facts import Fact, facts_of, participants
 from igdd.stages.draft_text import (
     active,
@@ -30,7 +31,7 @@ from igdd.stages.draft_text import (
 )
 from igdd.stages.folder import Contents, Progress, look
 from igdd.stages.usable import stated_nuclide
-from igdd.stages.visits import Scan, place, scans_of
+from igdd.stages.visits import MEASURED, Scan, place, scans_of
 from igdd.study import UNKNOWN_FACT
 
 HEAD = """Drafted from the files of this folder. A line marked REQUIRED is a fact that no file
@@ -40,6 +41,9 @@ SCANNER = """The scanner's point spread (FWHM), as measured in a phantom. Withou
 corrected for partial volume: small lesions read low, and every row says so (flag psf_unknown)."""
 LESION = re.compile(r"lesion|tumou?r|metasta|neoplas|(?<![a-z])mets?(?![a-z])", re.IGNORECASE)
 BLOOD = re.compile(r"blood|aorta|(?<![a-z])vena|cava(?![a-z])", re.IGNORECASE)
+ARM = 'arm = "targeted"   # needed to compare groups'
+SEX = 'sex = "F"   # F, M or O'
+UPTAKE = ["[[measure]]", 'metric = "uptake"', "", "[[measure]]", 'metric = "ledger"']
 # Signs that a pattern of region names gives a meaning to (fnmatch).
 PATTERN = re.compile(r"[\[*?]")
 # Remarks on files that could not be read.
@@ -88,18 +92,21 @@ def study_text(folder: Path, progress: Progress | None = None) -> str:
     nuclide = nuclides.pop() if len(nuclides) == 1 else ""
     acquired = _acquired(folder)
     scans = [_named(scan, folder) for scan in scans_of(contents, acquired, nuclide)]
-    used = [scan for scan in scans if not scan.reason and scan.modality == "pet"]
+    used = [scan for scan in scans if not scan.reason and scan.modality in MEASURED]
+    maps = {path for scan in used for path in draft_contrast.maps_of(scan, contents).values()}
+    scans = [scan for scan in scans if _below(place(scan.entry), folder) not in maps]
+    contrast = bool(used) and used[0].modality == draft_contrast.MODALITY
     table = participants(contents)
     arms = {f.value for facts in table.values() for f in facts if f.key == "arm"}
     blocks = [
         [*comment(HEAD), "schema = 1", active("title", quoted(_title(used)))],
-        _agent(used, nuclide, sorted(nuclides)),
+        [] if contrast else _agent(used, nuclide, sorted(nuclides)),
         _scanner(),
         *_subjects(used or scans, acquired, table),
-        *[_scan(scan, folder) for scan in scans],
+        *[_scan(scan, contents) for scan in scans],
         _regions(used),
-        ["[[measure]]", 'metric = "uptake"', "", "[[measure]]", 'metric = "ledger"'],
-        _compare(sorted(arms)),
+        draft_contrast.measures() if contrast else UPTAKE,
+        _compare(sorted(arms), "iauc_60" if contrast else "percent_id_per_g"),
         _unread(contents),
     ]
     if not used:
@@ -124,7 +131,8 @@ def _below(path: Path, root: Path) -> str:
 def _title(used: Sequence[Scan]) -> str:
     subjects = len({scan.subject for scan in used})
     people = "1 subject" if subjects == 1 else f"{subjects} subjects"
-    return f"{people}, " + ("1 PET scan" if len(used) == 1 else f"{len(used)} PET scans")
+    kind = "DCE-MRI" if used and used[0].modality == draft_contrast.MODALITY else "PET"
+    return f"{people}, {len(used)} {kind} scan" + ("" if len(used) == 1 else "s")
 
 
 def _agent(used: Sequence[Scan], nuclide: str, several: Sequence[str]) -> list[str]:
@@ -170,6 +178,11 @@ def _subjects(
         ]
         facts += table.get(subject, [])
         needs_at = any("at" in scan.usable.missing for scan in own)
+        if own[0].modality == draft_contrast.MODALITY and not own[0].reason:
+            keys = [("arm", ARM), ("weight", 'weight = "70 kg"'), ("sex", SEX)]
+            about = [line for key, unknown in keys for line in _fact(key, facts, unknown)]
+            blocks.append(draft_contrast.subject(subject, about))
+            continue
         blocks.append(_subject(subject, facts, needs_at, own))
     return blocks
 
@@ -180,10 +193,10 @@ def _subject(
     known = [scan.acquired for scan in scans if scan.acquired is not None]
     moment = min(known) if known else datetime(2026, 5, 1, 12, 30)
     lines = ["[[subject]]", active("id", quoted(subject))]
-    lines += _fact("arm", facts, 'arm = "targeted"   # needed to compare groups')
+    lines += _fact("arm", facts, ARM)
     lines += _fact("weight", facts, ('"70 kg"', "the weight; needed for SUV"))
     lines += _fact("height", facts, 'height = "172 cm"')
-    lines += _fact("sex", facts, 'sex = "F"   # F, M or O')
+    lines += _fact("sex", facts, SEX)
     lines += ["", "[[subject.given]]"]
     stated = any(fact.key == "at" for fact in facts)
     clock = moment.replace(microsecond=0).isoformat()
@@ -219,9 +232,9 @@ def _fact(key: str, facts: Sequence[Fact], unknown: str | tuple[str, str]) -> li
     return commented([unknown])
 
 
-def _scan(scan: Scan, root: Path) -> list[str]:
+def _scan(scan: Scan, contents: Contents) -> list[str]:
     """The block of a scan, commented with its reason if it is not used."""
-    path = place(scan.entry)
+    path, root = place(scan.entry), contents.root
     lines = [
         "[[scan]]",
         active("subject", quoted(scan.subject)),
@@ -236,7 +249,7 @@ def _scan(scan: Scan, root: Path) -> list[str]:
         return [*comment(f"not used: {scan.reason.replace(str(root), '.')}"), *commented(lines)]
     if path == root:
         lines += comment("It lies beside the study: run with --out elsewhere, or move it.")
-    if scan.modality != "pet":
+    if scan.modality not in MEASURED:
         return lines
     if scan.regions:
         files = [_below(region.path, root) for region in scan.regions]
@@ -245,6 +258,8 @@ def _scan(scan: Scan, root: Path) -> list[str]:
         words = "a label map, RTSTRUCT or SEG; or draw by a rule in [[region]] and remove this"
         lines.append(required("regions", '"regions_dseg.nii.gz"', words))
     lines += [line for remark in scan.remarks for line in comment(f"not used: {remark}")]
+    if scan.modality == draft_contrast.MODALITY:
+        return lines + draft_contrast.declared(scan, contents)
     return lines + _declared(scan)
 
 
@@ -308,12 +323,12 @@ def _patterns(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _compare(arms: Sequence[str]) -> list[str]:
+def _compare(arms: Sequence[str], on: str) -> list[str]:
     between = ", ".join(arms) if len(arms) == 2 else '"plain", "targeted"'
     keys = [
         "[[compare]]",
         'method = "groups"',
-        'on = "percent_id_per_g"',
+        f"on = {quoted(on)}",
         f"between = [{between}]",
         'regions = { kind = "lesion" }',
     ]

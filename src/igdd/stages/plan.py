@@ -37,11 +37,12 @@ class ScanPlan:
     regions: tuple[Path, ...]
     declared: Declared
     t1_map: Path | None = None
+    b1_map: Path | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The series and what it is read by."""
-        return (self.path,) if self.t1_map is None else (self.path, self.t1_map)
+        return tuple(path for path in (self.path, self.t1_map, self.b1_map) if path is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +266,7 @@ def _plan_scan(study: Study, scan: ScanEntry) -> ScanPlan:
         regions=tuple(study.resolve(path, "scan.regions") for path in scan.region_paths),
         declared=Declared(**declared.model_dump()),
         t1_map=None if scan.t1_map is None else study.resolve(scan.t1_map, "scan.t1_map"),
+        b1_map=None if scan.b1_map is None else study.resolve(scan.b1_map, "scan.b1_map"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Limits of a fit's parameters by profile likelihood, each with all others fitted anew."""
+"""How far a fit's parameters can go, by profile likelihood: each with all others fitted anew."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from igdd.errors import StudyError
 from igdd.kernels import judge
-from igdd.kinetics import Fit
+from igdd.kinetics import Fit, Solution, Status
 from igdd.stages.protocol import si_factor
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 # Families whose closed solutions are least squares of `predict`; a graphical line is not.
 LIKELY = ("clearance", "release")
+# The family that is asked: within minutes, exchange may outrun delivery, or show no way back.
+SHORT_SCANS = "contrast"
+# How much larger a value is asked for. Where the curve is straight in the parameter, the 95 %
+# interval reaches three times the value just where its standard error exceeds the value.
+TIMES = 3.0
+# Standard error over value below which nobody asks.
+CERTAIN = 0.1
 
 
 def with_limits(made: Fit, task: Task) -> Fit:
@@ -69,3 +76,64 @@ def _row(
         found = fitted_interval(situation, int(column))
         limits[column] = found.low, found.high
     return limits
+
+
+def with_open_flagged(solution: Solution, task: Task) -> Solution:
+    """The solution, poorly identified where a parameter may as well be three times its value.
+
+    So it is where the exchange is faster than the delivery, or the scan too short to see the agent
+    leave: once the parameter is large, the curve hardly depends on it, but its slope at the
+    estimate, and so the standard error, does not tell.
+    """
+    model = task.model
+    if model.family != SHORT_SCANS or model.closed or solution.predicted is None:
+        return solution
+    factors = np.array([si_factor(one.unit) for one in model.parameters])
+    bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
+    free = np.array([one.name not in task.protocol.held for one in model.parameters])
+    status = np.array(solution.status)
+    error = np.sqrt(np.einsum("npp->np", solution.covariance))
+    for column in np.flatnonzero(free & (bounds[:, 0] >= 0)).tolist():
+        value = solution.parameters[:, column]
+        asked = (status & (Status.NOT_FITTED | Status.POORLY_IDENTIFIED)) == 0
+        asked &= (error[:, column] > CERTAIN * value) & (TIMES * value <= bounds[column, 1])
+        rows = np.flatnonzero(asked)
+        if rows.size:
+            open_ = _fits_as_well(task, solution, (rows, column), (bounds, free))
+            status[rows[open_]] |= int(Status.POORLY_IDENTIFIED)
+    return replace(solution, status=status)
+
+
+def _fits_as_well(
+    task: Task,
+    solution: Solution,
+    where: tuple[np.ndarray, int],
+    space: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Whether curves are followed as well, to 95 %, with a parameter held at a larger value."""
+    from igdd.kernels.levenberg import fit_curves
+    from igdd.kernels.profile_likelihood import exact_rise
+
+    (rows, column), (bounds, free) = where, space
+    spread = judge.deviations(task.deviations(), task.values.shape)[rows]
+    used = np.isfinite(spread)
+    values = np.where(used, task.values[rows], 0.0)
+    others = free & (np.arange(free.size) != column)
+    starts = solution.parameters[rows]
+    starts[:, column] *= TIMES
+    fitted = fit_curves(
+        lambda trial: np.asarray(task.model.predict(trial, task.protocol)),
+        values,
+        spread,
+        starts[:, None],
+        np.where(others[:, None], bounds, [-np.inf, np.inf]),
+        free=others,
+    )
+    before, after = (
+        np.sum(np.where(used, (values - predicted) / spread, 0.0) ** 2, axis=1)
+        for predicted in (np.asarray(solution.predicted)[rows], fitted.predicted)
+    )
+    frames = used.sum(axis=1)
+    limits = np.array([exact_rise(int(count), int(free.sum())) for count in frames])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(frames * np.log(after / before) < limits)

@@ -17,12 +17,14 @@ from igdd import catalog
 from igdd.declare import Modality
 from igdd.errors import StudyError
 from igdd.io import stored
+from igdd.io.box import crop
 from igdd.io.stored import StoredSession
 from igdd.stages.plan import ScanPlan, SessionPlan, described
-from igdd.types import Beside, Grid, Image, Series, Session
+from igdd.types import Beside, Image, Series, Session
 
 if TYPE_CHECKING:
     from igdd.stages.kinetics import Kinetics
+    from igdd.stages.signal_facts import OwnT1
 
 
 def compute(plan: SessionPlan, store: Path, key: str, inputs: Mapping[str, str]) -> float:
@@ -116,9 +118,14 @@ def sampled(plan: SessionPlan) -> tuple[Session, Image]:
     """Read, calibrate, delineate and sample one session; also its image."""
     from igdd.stages.delineate import delineate, densities
     from igdd.stages.sample import noise_variance, sample
+    from igdd.stages.signal_facts import of_regions
 
     image = calibrated(plan, plan.scan)
     regions = delineate(image, plan)
+    own = of_regions(plan, regions)
+    if own is not None:
+        again = calibrated(plan, plan.scan, own)
+        image = replace(again, source=f"{image.source} {own.sentence}")
     image = noise_variance(image, regions, plan.scanner)
     curves, recovered = sample(image, regions, plan.scanner)
     session = Session(
@@ -146,40 +153,19 @@ def _beside(plan: SessionPlan, scan: ScanPlan) -> Beside:
     return Beside(image=calibrated(plan, scan), psf=psf)
 
 
-def calibrated(plan: SessionPlan, scan: ScanPlan) -> Image:
-    """The calibrated image of one scan."""
+def calibrated(plan: SessionPlan, scan: ScanPlan, own: OwnT1 | None = None) -> Image:
+    """The calibrated image of one scan; `own` T1 of regions stands in place of the scan's."""
     modality = catalog.find("modalities", scan.entry.modality)
     series = _one_series(scan)
     if scan.entry.box is not None:
-        series = cropped(series, scan.entry.box)
+        series = crop(series, *np.sort(np.asarray(scan.entry.box, dtype=float), axis=0))
     declared = scan.declared
-    if scan.t1_map is not None:
-        declared = replace(declared, t1=_t1_map(scan.t1_map, scan, series.grid))
+    if scan.t1_map or scan.b1_map or own:
+        from igdd.stages.signal_facts import with_maps
+
+        declared = with_maps(scan, series.grid, own)
     image: Image = modality.calibrate(series, plan.subject, plan.agent, plan.scanner, declared)
     return image
-
-
-def _t1_map(path: Path, scan: ScanPlan, grid: Grid) -> np.ndarray:
-    """T1 in s (i, j, k) of a map on the scan's grid, cut as the scan is."""
-    from igdd.stages.relaxation import in_seconds
-
-    every = catalog.read_series(path)
-    if len(every) != 1 or every[0].values.shape[3] != 1:
-        raise StudyError(f"{path}: expected one volume of T1 in scan.t1_map")
-    found = every[0] if scan.entry.box is None else cropped(every[0], scan.entry.box)
-    if not found.grid.equals(grid):
-        raise StudyError(
-            f"{path}: the grid of scan.t1_map is not the series'; expected a T1 map on it; resample"
-        )
-    return in_seconds(found.values[..., 0], found.sidecar.get("Units"), str(path))
-
-
-def cropped(series: Series, box: tuple[tuple[float, ...], tuple[float, ...]]) -> Series:
-    """One animal's part of a shared field of view."""
-    from igdd.io.dicom_series import crop
-
-    corners = np.asarray(box, dtype=float)
-    return crop(series, corners.min(axis=0), corners.max(axis=0))
 
 
 def _one_series(scan: ScanPlan) -> Series:

@@ -20,6 +20,8 @@ from igdd.facts import Agent, Declared, Given, Scanner, Subject
 from igdd.headers import quiet
 from igdd.io import sidecar
 from igdd.modalities import pet_bids, pet_dicom
+from igdd.modalities._dynamic import frames_of
+from igdd.modalities._spoiled_echo import check_pace, echo
 from igdd.modalities.pet_conversion import Conversion, check_frames
 from igdd.modalities.pet_headers import pet_headers
 from igdd.stages.folder import Entry
@@ -29,6 +31,8 @@ KEYS = re.compile(r"scan\.declared\.(\w+)|subject\.given\.(at)\b|agent\.label\.(
 # A clock for what has none, so that the calibration can be asked what else is missing.
 SOME_DAY = datetime(2000, 1, 1, 12)
 BEFORE = timedelta(hours=1)
+# Dynamic contrast, in s: a TR that leaves little but T1 in the signal, and how long it is watched.
+SHORTEST_TR, WATCHED = 0.2, 30.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +67,29 @@ def usable(entry: Entry, nuclide: str = "", at: datetime | None = None) -> Usabl
             if found.frames.zero.kind == "administration" or "at" in missing:
                 return Usable(missing=tuple(missing), conversion=None if missing else found)
             missing.append("at")  # else nothing but concentrations could be measured
+
+
+def shows_contrast(entry: Entry) -> bool:
+    """Whether a series is what dynamic contrast MR looks like: T1-weighted, over half a minute.
+
+    Its headers state a repetition time and a flip angle of a spoiled gradient echo, and when each
+    frame began. Functional MR is echo-planar, a moving heart is over within seconds.
+    """
+    if entry.modality != "MR" or entry.facts.get("problem") or entry.facts["frames"] < 2:
+        return False
+    try:
+        with quiet():
+            series = without_pixels(entry)
+            made = echo(series.sidecar, series.headers, series.source)
+            frames = frames_of(series, Subject(id="01"), Declared())
+            check_pace(made, frames, series.source)
+    except IgddError:
+        return False
+    first = series.headers[0] if series.headers else series.sidecar
+    words = [first.get(key, "") for key in ("ScanningSequence", "PulseSequenceType")]
+    planar = any(sign in str(said).upper() for said in words for sign in ("EP", "ECHO PLANAR"))
+    lasted = float(frames.end[-1] - frames.start[0])
+    return not planar and made.repetition <= SHORTEST_TR and lasted >= WATCHED
 
 
 def anatomy_reason(entry: Entry, modality: str) -> str:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from igdd.io import sidecar
 from igdd.stages.folder import Contents, Entry
-from igdd.stages.usable import Usable, anatomy_reason, usable
+from igdd.stages.usable import Usable, anatomy_reason, shows_contrast, usable
 
 NAMES = {"PT": "pet", "CT": "ct", "MR": "mr"}
+MEASURED = ("pet", "mr_dce")
 _ENTITY = re.compile(r"(sub|ses)-([A-Za-z0-9]{1,48})")
 # What stays of an entity in the name of a session.
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
@@ -54,24 +55,36 @@ def scans_of(contents: Contents, acquired: Mapping[Path, datetime], nuclide: str
     for entry in entries:
         scan = Scan(
             entry=entry,
-            modality=NAMES.get(entry.modality, ""),
+            modality="mr_dce" if shows_contrast(entry) else NAMES.get(entry.modality, ""),
             subject=names[_owner(entry, contents.root)],
             acquired=entry.facts.get("acquired") or acquired.get(entry.path),
         )
         scans.append(_judged(scan, contents, nuclide))
-    measured = _sessions([scan for scan in scans if scan.modality == "pet"], contents.root)
+    scans = _of_one_kind(scans)
+    measured = _sessions([scan for scan in scans if scan.modality in MEASURED], contents.root)
     measured = _with_regions(measured, contents)
-    anatomy = _anatomy([s for s in scans if s.modality != "pet"], measured, contents.root)
+    anatomy = _anatomy([s for s in scans if s.modality not in MEASURED], measured, contents.root)
     return sorted(
         [*measured, *anatomy],
         key=lambda one: (
             bool(one.reason),
             one.subject,
             one.session,
-            one.modality != "pet",
+            one.modality not in MEASURED,
             str(one.entry.path),
         ),
     )
+
+
+def _of_one_kind(scans: list[Scan]) -> list[Scan]:
+    """The scans, without dynamic contrast where PET is used: what is measured differs."""
+    if not any(scan.modality == "pet" and not scan.reason for scan in scans):
+        return scans
+    words = "dynamic contrast MR beside PET; give it a study of its own"
+    return [
+        replace(scan, reason=words) if scan.modality == "mr_dce" and not scan.reason else scan
+        for scan in scans
+    ]
 
 
 def entities(entry: Entry, root: Path) -> dict[str, str]:
@@ -135,7 +148,7 @@ def _judged(scan: Scan, contents: Contents, nuclide: str) -> Scan:
         return replace(scan, reason="a derivative, not what the scanner gave")
     verdict = usable(entry, nuclide) if scan.modality == "pet" else Usable()
     reason = verdict.reason
-    if scan.modality != "pet":
+    if scan.modality not in MEASURED:
         reason = anatomy_reason(entry, scan.modality)
     series, blocked = _singled_out(entry, contents)
     return replace(scan, usable=verdict, series=series, reason=reason or blocked)
@@ -174,7 +187,7 @@ def _singled_out(entry: Entry, contents: Contents) -> tuple[str, str]:
 
 
 def _sessions(scans: list[Scan], root: Path) -> list[Scan]:
-    """Every PET series with a session of its own."""
+    """Every measured series with a session of its own."""
     order = sorted(
         scans, key=lambda s: (bool(s.reason), s.acquired or datetime.max, str(s.entry.path))
     )
@@ -213,7 +226,7 @@ def _further(scan: Scan, given: set[tuple[str, str]], root: Path) -> str:
 
 
 def _with_regions(scans: list[Scan], contents: Contents) -> list[Scan]:
-    """The PET series in use, each with the region files that are its own."""
+    """The measured series in use, each with the region files that are its own."""
     root = contents.root
     drawn = contents.of("regions")
     used = [scan for scan in scans if not scan.reason]
@@ -284,7 +297,7 @@ def _disjoint(files: Sequence[Entry], root: Path) -> tuple[list[Entry], list[str
 
 
 def _anatomy(scans: list[Scan], measured: list[Scan], root: Path) -> list[Scan]:
-    """CT and MR in the sessions of the PET series that they lie under; one for each session."""
+    """CT and MR in the sessions of the measured series they lie under; one for each session."""
     used = [scan for scan in measured if not scan.reason]
     shown: dict[tuple[str, str], Scan] = {}
     found = []
@@ -298,7 +311,7 @@ def _anatomy(scans: list[Scan], measured: list[Scan], root: Path) -> list[Scan]:
             shown[one.subject, one.session] = scan
             found.append(replace(scan, subject=one.subject, session=one.session))
         if not under:
-            words = "no PET series of the same visit and frame of reference is used"
+            words = "no measured series of the same visit and frame of reference is used"
             found.append(replace(scan, reason=words))
         elif not free:
             words = f"session {under[0].session} shows another anatomy already"
@@ -307,7 +320,7 @@ def _anatomy(scans: list[Scan], measured: list[Scan], root: Path) -> list[Scan]:
 
 
 def _lies_under(scan: Scan, measured: Scan, root: Path) -> bool:
-    """Whether an anatomy shares a PET's frame of reference; a CT, its visit at least."""
+    """Whether an anatomy shares a measured series' frame of reference; a CT, its visit at least."""
     frames = (scan.entry.frame_of_reference, measured.entry.frame_of_reference)
     if all(frames):
         return frames[0] == frames[1]

@@ -227,3 +227,62 @@ def test_a_mutated_table_gives_curves_or_our_own_error(tmp_path, position, patch
         tac_table.read(path)
     except IgddError:
         return
+
+
+@pytest.mark.parametrize("stop", ["FrameEnd", "FrameDuration"])
+def test_frames_in_camel_case_are_read_where_their_unit_is_said(tmp_path, stop):
+    rows = f"FrameStart\t{stop}\tliver\n0\t10\t1\n10\t{20 if 'End' in stop else 10}\t2\n"
+    path = write(tmp_path, rows, {"FrameStart": {"units": "min"}, "units": "kBq/mL"})
+    found = tac_table.read(path)
+    assert found.names == ("liver",)
+    assert_allclose(found.frames.start, [0, 600])
+    assert_allclose(found.frames.duration, [600, 600])
+    assert_allclose(found.values, [[1000, 2000]])
+    path = write(tmp_path, rows, {"units": "kBq/mL"})
+    with pytest.raises(UnitsError, match="in which unit FrameStart is"):
+        tac_table.read(path)
+
+
+def test_a_time_in_minutes_is_not_in_seconds_for_a_small_letter(tmp_path):
+    facts = {"frame_start": {"units": "min"}, "Units": "kBq/mL"}
+    assert_allclose(tac_table.read(write(tmp_path, facts=facts)).frames.start, [0, 600])
+
+
+def test_a_table_of_two_thousand_regions_is_read_without_their_pairs_in_memory(tmp_path):
+    count = 2500
+    header = "\t".join(["frame_start", "frame_end", *(f"r{one}[kBq/mL]" for one in range(count))])
+    rows = "".join(
+        "\t".join([str(60 * frame), str(60 * frame + 60), *["1.5"] * count]) + "\n"
+        for frame in range(40)
+    )
+    curves = tac_table.read(write(tmp_path, f"{header}\n{rows}"))
+    assert curves.values.shape == (count, 40)
+    assert np.isnan(curves.covariance[3, 7, 9])
+    assert curves.covariance.strides == (0, 0, 0)  # 2 GB otherwise
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        ((1, 1 / 60), "durations seem to be in min"),
+        ((1 / 60, 1), "starts seem to be in min"),
+        ((1, 1000), "durations seem to be in ms"),
+    ],
+)
+def test_durations_in_another_unit_than_the_starts_are_refused(tmp_path, factors, words):
+    duration = np.repeat([5.0, 30.0, 300.0], 4)
+    start = np.cumsum(duration) - duration
+    rows = "".join(
+        f"{one * factors[0]!r}\t{length * factors[1]!r}\t1\n"
+        for one, length in zip(start.tolist(), duration.tolist(), strict=True)
+    )
+    with pytest.raises(InputError, match=words):
+        tac_table.read(write(tmp_path, f"frame_start\tframe_duration\tliver\n{rows}"))
+
+
+def test_times_count_from_the_injection_where_the_json_says_so(tmp_path):
+    rows = "frame_start\tframe_end\tliver\n-10\t5\t1\n5\t10\t2\n"
+    facts = {"Units": "Bq/mL"}
+    assert tac_table.read(write(tmp_path, rows, facts)).frames.zero.kind == "scan_start"
+    read = tac_table.read(write(tmp_path, rows, facts | {"InjectionStart": 0}))
+    assert read.frames.zero.kind == "administration"

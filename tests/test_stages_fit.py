@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import region_curves
+from compartment_curves import pet
 from igdd import catalog, flags
 from igdd.errors import FitError, InputError, StudyError, UnitsError
 from igdd.kernels.levenberg import fit_curves
@@ -48,7 +49,7 @@ def noisy(curves, seed=1, noise=0.02):
 @pytest.mark.parametrize("lost", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [0, 2])
 def test_a_region_that_cannot_be_fitted_moves_no_other(curves, protocol, monkeypatch, lost, place):
-    monkeypatch.setattr("igdd.stages.fit_task.MOST_SHARING", 2)
+    monkeypatch.setattr("igdd.stages.fit_task.KINDS", 2)
     some = noisy(curves)
     values = 10 * some.values[:1]
     values[0, 3] = lost
@@ -492,8 +493,45 @@ def test_a_shared_delay_beyond_its_bound_stays_there_and_is_flagged(curves, prot
     assert all("at_bound" in flags for flags in found.flags)
 
 
+def test_frames_behind_the_peak_of_the_input_tell_no_delay_and_say_so(curves, protocol):
+    begun = protocol.frames.start >= 90.0  # the input peaks at 28 s, and lags by 60 s at most
+    frames = replace(
+        protocol.frames,
+        start=protocol.frames.start[begun],
+        duration=protocol.frames.duration[begun],
+    )
+    part = noisy(curves_of(curves.values[:, begun], frames))
+    found = fit("one_tissue", part, protocol.inputs, shared=["delay"])
+    assert all("delay_not_seen" in flags for flags in found.flags)
+    assert_array_equal(found.values[:, 3], 0.0)
+    again = fit("one_tissue", noisy(curves), protocol.inputs, shared=["delay"], start="90 s")
+    assert all("delay_not_seen" in flags for flags in again.flags)
+    for start in (None, "30 s"):  # some scans begin at the peak
+        more = fit("one_tissue", noisy(curves), protocol.inputs, shared=["delay"], start=start)
+        assert not any("delay_not_seen" in flags for flags in more.flags)
+        assert "delay_shared" in more.notes[0]
+
+
 def test_a_delay_near_zero_is_not_open_for_being_small(curves, protocol):
     found = fit("one_tissue", noisy(curves, noise=0.002), protocol.inputs, free=["delay"])
     sd = np.sqrt(found.covariance[:, 3, 3])
     assert (sd > np.abs(found.values[:, 3])).any()
     assert not any("poorly_identified" in flags for flags in found.flags)
+
+
+def test_a_delay_that_many_curves_share_is_theirs_however_noisy_each_is():
+    """Alone, curves that know little of it end in wrong valleys, and say so with small errors."""
+    protocol, model = pet(), catalog.find("models", "one_tissue")
+    rng, count = np.random.default_rng(3), 300
+    K1 = np.exp(rng.uniform(np.log(0.05), np.log(0.8), count)) / MINUTE
+    k2 = np.exp(rng.uniform(np.log(0.02), np.log(0.4), count)) / MINUTE
+    truth = np.stack([K1, k2, rng.uniform(0.02, 0.08, count), np.full(count, 5.0)], axis=1)
+    clean, duration = model.predict(truth, protocol), protocol.frames.duration
+    sd = 0.05 * clean.mean() * np.sqrt(duration[-1] / duration)
+    many = region_curves.curves_of(
+        clean + sd * rng.normal(size=clean.shape), protocol.frames,
+        quantity="activity_concentration", unit="Bq/mL", analyte="label",
+    )  # fmt: skip
+    found = fit("one_tissue", many, protocol.inputs, shared=["delay"], sd=sd)
+    # Ten seconds hold a noise of 40 %; 32 single curves say 10 or 18 s.
+    assert found.notes[0]["delay_shared"] == pytest.approx(5.0, abs=4.0)

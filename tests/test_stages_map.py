@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from compartment_curves import pet
 from graphical_curves import frames_of, input_of, one_tissue, protocol_of
 from igdd import catalog
 from igdd.errors import FitError, InputError, StudyError, UnitsError
@@ -15,6 +16,7 @@ from igdd.io import bids, nifti
 from igdd.kinetics import Protocol, Status
 from igdd.models import patlak
 from igdd.stages.fit import fit
+from igdd.stages.fit_text import described, map_text
 from igdd.stages.map import map_image
 from igdd.types import Curves, Frames, Grid, Image, Zero
 
@@ -102,6 +104,16 @@ def test_a_voxel_gives_what_a_region_of_it_gives(tmp_path, model):
     assert np.array_equal(flags, expected)
     assert found.fitted == found.voxels == GRID.size
     assert found.notes["t_star"] == 900.0
+
+
+def test_a_map_of_ma2_whose_frames_no_rule_chooses_is_made(tmp_path):
+    curves = curves_of(count=GRID.size)
+    found = map_image("ma2", image_file(tmp_path, curves), INPUTS, out=tmp_path / "out")
+    region = region_fit(curves, "ma2")
+    column = region.parameters.index("K1")
+    # Two integrals nearly alike: what single precision of the samples leaves of the rate.
+    assert_allclose(values(found.maps["K1"]), region.values[:, column] * 60, rtol=1e-4)
+    assert "t_star" not in found.notes
 
 
 def test_derived_parameters_and_their_errors_follow_the_solver(tmp_path):
@@ -230,7 +242,7 @@ def test_bad_voxels_are_flagged_and_nothing_else_changes(tmp_path):
         "patlak", image_file(tmp_path, curves), INPUTS, out=tmp_path / "good", start=START
     )
     curves[3] = 0.0
-    curves[50, 5] = np.nan
+    curves[50, 41] = np.nan
     curves[120, 40] = np.inf
     bad = np.isin(np.arange(GRID.size), [3, 50, 120])
     found = map_image(
@@ -244,6 +256,42 @@ def test_bad_voxels_are_flagged_and_nothing_else_changes(tmp_path):
     assert np.array_equal(values(found.flags)[~bad], values(good.flags)[~bad])
     assert found.counts["not_fitted"] == 3
     assert found.fitted == GRID.size - 3
+
+
+@pytest.mark.parametrize(("model", "parameter"), [("patlak", "Ki"), ("logan", "VT"), ("ma1", "VT")])
+def test_a_value_missing_before_the_line_counts_as_in_a_region(tmp_path, model, parameter):
+    curves = curves_of()
+    curves[50, 5], curves[51, -2], curves[60, 5] = np.nan, np.nan, np.inf
+    found = map_image(model, image_file(tmp_path, curves), INPUTS, out=tmp_path / "o", start=START)
+    region = region_fit(curves[49:53], model, start=START)
+    # Patlak's axes need the tissue in the line's own frames only; the others integrate it.
+    assert np.isnan(values(found.maps[parameter])[50]) == (model != "patlak")
+    assert np.isnan(values(found.maps[parameter])[51])
+    factor = np.array([1.0]) if model != "patlak" else np.array([60.0])
+    assert_allclose(values(found.maps[parameter])[49:53], region.values[:, 0] * factor, rtol=SINGLE)
+    missing = ["not_fitted" in flags for flags in region.flags]
+    assert ((values(found.flags)[49:53].astype(int) & Status.NOT_FITTED) > 0).tolist() == missing
+
+
+@pytest.mark.parametrize("model", ["patlak_dce", "semi_quantitative", "patlak", "tofts"])
+def test_a_region_of_zeros_is_not_fitted_as_a_voxel_is(model):
+    curves = np.vstack([np.zeros(FRAMES.start.size), curves_of(count=2)])
+    options = {"arrival": 0.0} if model == "semi_quantitative" else {}
+    found = region_fit(curves, model, **options)
+    assert np.isnan(found.values[0]).all()
+    assert np.isnan(np.einsum("jj->j", found.covariance[0])).all()
+    assert "not_fitted" in found.flags[0]
+    assert "not_fitted" not in found.flags[1]
+
+
+def test_what_the_input_leaves_open_is_told_with_the_map(tmp_path):
+    short = {"plasma": input_of(float(FRAMES.end[-1]) - 60)}
+    found = map_image("patlak", image_file(tmp_path), short, out=tmp_path / "out", start=START)
+    assert "input_extended" in map_text(found)
+    assert described(found)["input_flags"] == ["input_extended"]
+    whole = map_image("patlak", image_file(tmp_path), INPUTS, out=tmp_path / "out", start=START)
+    assert "input" not in map_text(whole).replace(str(tmp_path), "")
+    assert described(whole)["input_flags"] == []
 
 
 def test_without_a_start_the_mean_curve_decides_for_all(tmp_path):
@@ -300,6 +348,10 @@ def test_a_sidecar_is_needed_or_its_facts(tmp_path):
         ({"FrameTimesStart": FRAMES.start[::-1]}, "expected frames in order"),
         ({"FrameTimesStart": FRAMES.start[:-1]}, "expected one for each frame"),
         ({"FrameTimesStart": FRAMES.start / 60, "FrameDuration": FRAMES.duration / 60}, "in min"),
+        ({"FrameTimesStart": FRAMES.start / 60}, "starts seem to be in min"),
+        ({"FrameDuration": FRAMES.duration / 60}, "durations seem to be in min"),
+        ({"FrameDuration": FRAMES.duration * 1000}, "durations seem to be in ms"),
+        ({"FrameDuration": [FRAMES.duration[0] + 20, *FRAMES.duration[1:]]}, "not overlap"),
         ({"FrameDuration": None}, "FrameDuration is missing"),
     ],
 )
@@ -464,8 +516,35 @@ def test_logan_maps_of_one_tissue_are_its_volume(tmp_path):
 
 
 def test_frames_before_the_injection_need_their_zero(tmp_path):
+    moved = image_file(
+        tmp_path, name="moved_pet.nii", FrameTimesStart=FRAMES.start - 30.0, InjectionStart=None
+    )
+    with pytest.raises(InputError, match="before the scan's start"):
+        map_image("patlak", moved, INPUTS, out=tmp_path / "out")
     early = Frames(
         start=FRAMES.start - 30.0, duration=FRAMES.duration, zero=Zero(kind="scan_start")
     )
     with pytest.raises(InputError, match="before the scan's start"):
         map_image("patlak", image_file(tmp_path), INPUTS, out=tmp_path / "out", frames=early)
+
+
+def test_voxels_of_unlike_tissues_share_the_delay_of_each_not_of_their_mean(tmp_path):
+    protocol, model = pet(), catalog.find("models", "one_tissue")
+    rng, count = np.random.default_rng(3), 400
+    K1 = np.exp(rng.uniform(np.log(0.05), np.log(0.8), count)) / 60
+    k2 = np.exp(rng.uniform(np.log(0.02), np.log(0.4), count)) / 60
+    truth = np.stack([K1, k2, rng.uniform(0.02, 0.08, count), np.full(count, 5.0)], axis=1)
+    clean, duration = model.predict(truth, protocol), protocol.frames.duration
+    noise = 0.01 * clean.mean() * np.sqrt(duration[-1] / duration)
+    curves = clean + noise * rng.normal(size=clean.shape)
+    air = noise * rng.normal(size=(600, duration.size))
+    image = Image(
+        values=np.concatenate([curves, air]).T.reshape(-1, 10, 10, 10).T,
+        grid=Grid(shape=(10, 10, 10), affine=np.eye(4)), quantity="activity_concentration",
+        unit="Bq/mL", analyte="label", frames=protocol.frames,
+    )  # fmt: skip
+    found = map_image(
+        "one_tissue", image, protocol.inputs, out=tmp_path / "maps", shared=("delay",)
+    )
+    # The mean curve of all says 8.2 s.
+    assert found.notes["delay_shared"] == pytest.approx(5.0, abs=1.5)

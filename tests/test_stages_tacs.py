@@ -202,6 +202,11 @@ def test_the_table_says_how_far_its_values_were_corrected_for_decay(tmp_path):
     assert (found.nuclide, found.corrected_to) == ("F-18", 0.0)
 
 
+def test_the_table_counts_from_the_injection_where_the_image_does(tmp_path):
+    write(tacs(*bids(tmp_path, dynamic(), InjectionStart=0)), tmp_path / "x_tacs.tsv")
+    assert tac_table.read(tmp_path / "x_tacs.tsv").frames.zero.kind == "administration"
+
+
 def test_nothing_is_overwritten(tmp_path):
     image, drawn = bids(tmp_path, dynamic())
     for name in ("a.tsv", "b.json"):

@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from igdd import decay
 from igdd.errors import InputError
-from igdd.io import bounded
-from igdd.types import Decay
+from igdd.io import bounded, frame_times
+from igdd.io.tables import LARGEST_NUMBER
+from igdd.types import Decay, Zero
 
 EXTENSIONS = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr")
 DESCRIPTION = "dataset_description.json"
@@ -38,6 +41,7 @@ TEXTS = (
 )  # fmt: skip
 BOOLEANS = ("ImageDecayCorrected",)
 PER_FRAME = ("DecayCorrectionFactor", "FrameDuration", "FrameTimesStart")
+TIMES = ("FrameTimesStart", "FrameDuration")
 
 
 def stem(path: Path) -> str:
@@ -147,7 +151,8 @@ def _check_type(key: str, value: Any, file: Path) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and abs(value) <= LARGEST_NUMBER
 
 
 def _refuse(key: str, value: Any, file: Path, expected: str) -> None:
@@ -155,13 +160,28 @@ def _refuse(key: str, value: Any, file: Path, expected: str) -> None:
 
 
 def check_frames(sidecar: dict[str, Any], frames: int, path: Path) -> None:
-    """Refuse a sidecar that describes another number of frames than the image has."""
+    """Refuse a sidecar that describes another number of frames than the image has, or frames whose
+    times cannot be."""
     for key in PER_FRAME:
         if key in sidecar and len(sidecar[key]) != frames:
             raise InputError(
                 f"{path}: the image has {frames} frames but {key} in its sidecar has "
                 f"{len(sidecar[key])}; expected one for each frame"
             )
+    if {*TIMES} <= set(sidecar):
+        start, duration = (np.array(sidecar[key], dtype=float) for key in TIMES)
+        frame_times.check(start, duration, f"{path}: {' and '.join(TIMES)} in its sidecar")
+
+
+def zero_of(facts: Mapping[str, Any]) -> Zero:
+    """What the times of a sidecar count from: the injection where InjectionStart is 0 says so,
+    else no more than the scan's start.
+
+    >>> zero_of({"InjectionStart": 0}).kind, zero_of({}).kind
+    ('administration', 'scan_start')
+    """
+    injected = facts.get("InjectionStart") == 0
+    return Zero(kind="administration" if injected else "scan_start")
 
 
 def decay_of(facts: Mapping[str, Any], where: object, given: str | None = None) -> Decay | None:

@@ -13,6 +13,7 @@ import re
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 LARGEST = 16 * 2**20  # bytes of text, and of a spreadsheet's parts once inflated
 MOST_CELLS = 1_000_000
-MOST_COLUMNS = 2_000
+MOST_COLUMNS = 20_000
 MOST_LINES = 300_000
 MISSING = frozenset({"", "n/a", "N/A", "NaN", "nan"})
 SEPARATORS = {".tsv": "\t", ".csv": ","}
@@ -189,16 +190,15 @@ def _header(
         raise InputError(f"{path}: is empty; expected a header row and rows below it")
     line, header = rows[0]
     body = list(rows[1:])
+    # Without columns that a spreadsheet program left empty at the right.
+    header = header[: max(_filled(row) for _, row in rows)]
     width = len(header)
-    while width and not header[width - 1] and not any(any(row[width - 1 :]) for _, row in body):
-        width -= 1  # columns that a spreadsheet program left empty at the right
-    header = header[:width]
     if not all(header):
         raise InputError(
             f"{path}: line {line}: column {header.index('') + 1} has no header; "
             "expected a name for every column"
         )
-    twice = [name for name in header if header.count(name) > 1]
+    twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         raise InputError(
             f"{path}: line {line}: header {twice[0]!r} stands there twice; rename one of them"
@@ -210,6 +210,11 @@ def _header(
                 "is a cell missing, or a decimal comma read as a separator?"
             )
     return header, body
+
+
+def _filled(row: list[str]) -> int:
+    """How many cells a row has up to its last filled one."""
+    return next((number for number in range(len(row), 0, -1) if row[number - 1]), 0)
 
 
 def _column(cells: list[str], name: str, as_text: bool, path: Path) -> Any:

@@ -20,8 +20,8 @@ import numpy as np
 from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
-from igdd.io import sidecar, tables
-from igdd.io.columns import agreed_unit, described
+from igdd.io import frame_times, sidecar, tables
+from igdd.io.columns import agreed_unit, described, stated_in
 from igdd.types import Curves, Frames, Zero
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 # Names under which PETPrep and BIDS keep seconds.
 SECONDS = ("frame_start", "frame_times_start", "frametimesstart")
-STARTS = (*SECONDS, "start", "starttime", "start_time")
-ENDS = ("frame_end", "frame_times_end", "frametimesend", "end", "endtime", "end_time")
+STARTS = (*SECONDS, "framestart", "start", "starttime", "start_time")
+ENDS = (
+    "frame_end", "frame_times_end", "frametimesend", "frameend", "end", "endtime", "end_time",
+)  # fmt: skip
 DURATIONS = ("frame_duration", "frameduration", "duration")
 # When a sample was taken, where there are no frames; T may be a tumour beside one of these.
 INSTANTS = ("time", "times", "frame_mid", "mid")
@@ -46,11 +48,9 @@ QUANTITIES = {
     "mol/mL": "amount_concentration",
     "g/mL": "mass_concentration",
     "1/s": "relaxation_rate",
-    "[hnsf'U]": "attenuation",
+    "HU": "attenuation",
     "1": "relative",
 }
-# Clocks of frames are kept to the millisecond, and some tables round to 0.1 s.
-OVERLAP = 0.1
 
 _BRACKET = re.compile(r"(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]+)[\])]")
 
@@ -78,7 +78,7 @@ def read(
     Activity comes in Bq/mL, contrast in mol/mL; all columns are of one quantity (`QUANTITIES`).
 
     unit, time_unit  of the stored numbers, where the file does not say or says wrongly
-    zero             what the times count from; by default the scan's start, the weaker claim
+    zero             what the times count from; by default what the JSON says, else the scan's start
     nuclide          of activities that are corrected for decay to time zero, where the JSON does
                      not say
     """
@@ -106,13 +106,14 @@ def read(
     count = len(regions)
     try:
         frames = Frames(
-            start=begun, duration=duration, zero=zero or Zero(kind="scan_start"), sampled=sampled
+            start=begun, duration=duration, zero=zero or sidecar.zero_of(facts), sampled=sampled
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return Curves(
         values=values,
-        covariance=np.full((begun.size, count, count), np.nan),
+        # One NaN for all: thousands of regions have gigabytes of pairs.
+        covariance=np.broadcast_to(np.nan, (begun.size, count, count)),
         volume=np.full(count, np.nan),
         volume_sd=np.full(count, np.nan),
         names=tuple(_name(region) for region in regions),
@@ -192,7 +193,7 @@ def _lengths(
         ended = tables.numbers(table, stop, str(path), seconds)
         found.append(ended if _plain(stop) in DURATIONS else ended - begun)
     for stop, duration in zip(stops, found, strict=True):
-        if (apart := np.abs(duration - found[0]) > OVERLAP).any():
+        if (apart := np.abs(duration - found[0]) > frame_times.ROUNDED).any():
             frame = int(np.argmax(apart))
             raise InputError(
                 f"{path}: frame {frame + 1} lasts {found[0][frame]:g} s by {stops[0]!r} but "
@@ -261,8 +262,8 @@ def _unit(name: str, stop: str, facts: Mapping[str, Any], given: str | None, pat
     # PMOD writes the concentration's unit behind "end"
     bracket = next((b for wished in QUANTITIES if (b := _bracket(name, wished))), None)
     after_end = _bracket(stop, "Bq/mL")
-    stated = (bracket, described(facts, name), after_end, facts.get("Units"))
-    unit = given or next((one for one in stated if one), None)
+    said = (bracket, described(facts, name), after_end, stated_in(facts))
+    unit = given or next((one for one in said if one), None)
     if unit is None:
         raise UnitsError(
             f"{path}: nothing says in which unit {name!r} is; expected a header such as "
@@ -294,13 +295,7 @@ def _check_frames(start: np.ndarray, duration: np.ndarray, path: Path) -> None:
         raise InputError(f"{path}: holds no frame; expected one row per frame")
     if not (np.isfinite(start).all() and np.isfinite(duration).all()):
         raise InputError(f"{path}: a frame has no time; expected its start and its end or duration")
-    late = (start + duration)[:-1] - start[1:]
-    if late.size and late.max() > OVERLAP:
-        frame = int(np.argmax(late))
-        raise InputError(
-            f"{path}: frame {frame + 1} ends {late[frame]:g} s after frame {frame + 2} starts; "
-            "expected frames in order that do not overlap"
-        )
+    frame_times.check(start, duration, path)
 
 
 READERS = (

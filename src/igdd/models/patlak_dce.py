@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from igdd.declare import Model, Parameter
-from igdd.kinetics import Protocol, Solution, Solver
+from igdd.kinetics import Protocol, Solution, Solver, Status
 
 NAMES = ("Ktrans", "vp", "delay")
 # Arterial delays in s that a search tries; between the first and the last it finds the best.
@@ -56,15 +56,24 @@ def _at_delay(
     parameters = np.tile([*known, delay], (count, 1))
     place = np.flatnonzero(free)
     parameters[:, place] = fitted.coefficients
-    parameters[~np.isfinite(fitted.coefficients).all(axis=1)] = np.nan
+    # No signal is no answer: a curve of zeros, as of a region outside the image.
+    empty = ~np.any(curves, axis=1, where=np.broadcast_to(_used(sd), curves.shape))
+    lost = empty | ~np.isfinite(fitted.coefficients).all(axis=1)
     covariance = np.zeros((count, 3, 3))
     covariance[:, place[:, None], place] = fitted.covariance
+    predicted = fitted.predicted + known @ columns
+    parameters[lost] = covariance[lost] = predicted[lost] = np.nan
     return Solution(
         parameters=parameters,
         covariance=covariance,
-        status=fitted.status,
-        predicted=fitted.predicted + known @ columns,
+        status=np.where(lost, Status.NOT_FITTED, fitted.status),
+        predicted=predicted,
     )
+
+
+def _used(sd: np.ndarray | None) -> np.ndarray:
+    """Which frames the fit uses: those whose standard deviation is not infinite."""
+    return np.array(True) if sd is None else np.isfinite(sd)
 
 
 def _with_delay(protocol: Protocol, curves: np.ndarray, sd: np.ndarray | None) -> Solution:

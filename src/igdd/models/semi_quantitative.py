@@ -79,7 +79,8 @@ def _solve(protocol: Protocol, curves: np.ndarray, sd: np.ndarray | None) -> Sol
 
     frames, arrival = protocol.frames, _arrival(protocol)
     curves = np.asarray(curves, dtype=float)
-    whole = np.isfinite(curves).all(axis=1)
+    # A curve of zeros, as of a region outside the image, has no peak either.
+    whole = np.isfinite(curves).all(axis=1) & curves.any(axis=1)
     if not whole.all():
         curves = np.where(whole[:, None], curves, np.nan)
     found = plan((frames.start, frames.end, protocol.integration != "exact"), curves, arrival)

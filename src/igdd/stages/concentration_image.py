@@ -36,7 +36,7 @@ from igdd.stages.concentration import (
     t1_in_seconds,
 )
 from igdd.stages.relaxation import in_seconds, opened_map, opened_share
-from igdd.types import Frames, Grid, Series, Zero
+from igdd.types import Frames, Grid, Series
 
 # Samples that are converted together: what double precision makes of them stays in the cache.
 PIECE = 1 << 19
@@ -128,12 +128,12 @@ def _opened(image: Path, folder: Path, asked: Asked) -> Iterator[Seen]:
         where = str(image)
         with quiet() as warned:
             made = asked.echo(facts, headers, where)
+            if interval is None:
+                sidecar.check_frames(dict(facts), pieces.frames, image)
             begun, duration = frame_times(facts, headers, pieces.frames, where, interval)
             flags |= {*overridden(facts, headers, pieces.frames, interval)}
-        injected = facts.get("InjectionStart") == 0
-        zero = Zero(kind="administration" if injected else "scan_start")
         try:
-            frames = Frames(start=begun, duration=duration, zero=zero)
+            frames = Frames(start=begun, duration=duration, zero=sidecar.zero_of(facts))
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
         check_pace(made, frames, where)

@@ -17,7 +17,7 @@ from igdd import catalog
 from igdd.declare import Model
 from igdd.errors import InputError
 from igdd.kernels import judge
-from igdd.kinetics import Fit, InputCurve, Integration, Protocol, Solution, Status
+from igdd.kinetics import Fit, InputCurve, Integration, Solution, Status
 from igdd.stages import frame_noise
 from igdd.stages import protocol as doors
 from igdd.stages.fit_sets import joined
@@ -29,6 +29,7 @@ from igdd.stages.fit_task import (
     solve,
     with_common,
 )
+from igdd.stages.profile_limits import with_limits, with_open_flagged
 from igdd.types import Curves, Frames
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 Inputs = Mapping[str, InputCurve] | str | Path | Sequence[str | Path]
 STEP = float(np.cbrt(np.finfo(float).eps))
+# An input has risen, and a tissue is enhanced, at this share of its peak; the level of so few
+# samples is told from noise by so many of its standard errors.
+RISEN, FEWEST_EARLY, CERTAINTY = 0.25, 3, 4.0
 
 
 def fit(
@@ -120,12 +124,8 @@ def fit(
     task, notes = with_common(task, common)
     # Values beyond measure overflow on the way; what comes of them is flagged.
     with np.errstate(over="ignore", invalid="ignore"):
-        made = _finished(task, solve(task), curves, kept, notes)
-    if not profile:
-        return made
-    from igdd.stages.profile_limits import with_limits
-
-    return with_limits(made, task)
+        made = _finished(task, with_open_flagged(solve(task), task), curves, kept, notes)
+    return with_limits(made, task) if profile else made
 
 
 def _read_curves(path: Path, unit: str | None) -> Curves:
@@ -229,18 +229,43 @@ def _finished(
         predicted=shown,
         aicc=judge.aicc(squares, used.sum(axis=1), int(free.sum())),
         freedom=used.sum(axis=1) - int(free.sum()),
-        flags=_flags(status, curves, task.protocol),
+        flags=_flags(status, curves, task),
         sd=None if sd is None else everywhere,
         notes=({**solution.notes, **notes},) * len(curves.names),
     )
 
 
-def _flags(status: np.ndarray, curves: Curves, protocol: Protocol) -> tuple[tuple[str, ...], ...]:
-    shared = {flag for curve in protocol.inputs.values() for flag in curve.flags}
+def _flags(status: np.ndarray, curves: Curves, task: Task) -> tuple[tuple[str, ...], ...]:
+    shared = {flag for curve in task.protocol.inputs.values() for flag in curve.flags}
+    early = np.where(_enhanced_early(task), "enhanced_before_input", "")
     return tuple(
-        tuple(sorted({*Status(int(bits)).flags, *own, *shared}))
-        for bits, own in zip(status, curves.flags, strict=True)
+        tuple(sorted({*Status(int(bits)).flags, *own, *shared, str(word)} - {""}))
+        for bits, own, word in zip(status, curves.flags, early, strict=True)
     )
+
+
+def _enhanced_early(task: Task) -> np.ndarray:
+    """Curves (n,) of contrast that are well above zero in the frames before any input has risen.
+
+    Stored values less no baseline are so, or an input on another clock.
+    """
+    values, none = task.values, np.zeros(len(task.values), dtype=bool)
+    if task.model.family != "contrast" or not task.protocol.inputs:
+        return none
+    rises = min(_rise(curve) for curve in task.protocol.inputs.values())
+    early = values[:, task.protocol.frames.middle <= rises]
+    if early.shape[1] < FEWEST_EARLY:
+        return none
+    with np.errstate(invalid="ignore"):
+        level, error = early.mean(axis=1), early.std(axis=1, ddof=1) / early.shape[1] ** 0.5
+        return np.asarray((level > RISEN * values.max(axis=1)) & (level > CERTAINTY * error))
+
+
+def _rise(curve: InputCurve) -> float:
+    """When an input has risen from its first samples, in s."""
+    before = float(np.median(curve.values[:FEWEST_EARLY]))
+    risen = curve.values >= before + RISEN * (curve.values.max() - before)
+    return float(curve.time[np.argmax(risen)])
 
 
 def _derived(model: Model, solution: Solution) -> tuple[np.ndarray, np.ndarray]:

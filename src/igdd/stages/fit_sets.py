@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -36,8 +37,8 @@ def joined(fits: Sequence[Fit]) -> Fit:
 
 def check_apart(names: Iterable[Sequence[str]]) -> None:
     """Refuse a region that stands in two sets of curves."""
-    every = [name for some in names for name in some]
-    twice = [name for name in every if every.count(name) > 1]
+    every = Counter(name for some in names for name in some)
+    twice = [name for name, count in every.items() if count > 1]
     if twice:
         raise InputError(
             f"region {twice[0]!r} stands in two sets of curves; expected names that differ, such "

@@ -18,8 +18,9 @@ from igdd.kernels import judge
 from igdd.kinetics import Protocol, Solution
 from igdd.stages import protocol as doors
 
-# Curves that say what all of them share.
-MOST_SHARING = 32
+# Kinds of curves that say what all of them share.
+KINDS = 16
+TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,15 +137,14 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
     whole = np.flatnonzero(np.all(np.isfinite(task.values) | ~used, axis=1))
     if not whole.size:
         return task, {}
-    # Large and small ones: the largest of many wash out slowest, and know least of a delay.
-    large = np.argsort(-np.nansum(np.abs(task.values[whole]), axis=1), kind="stable")
-    seats = np.linspace(0, whole.size - 1, min(whole.size, MOST_SHARING)).astype(int)
-    rows = whole[large[seats]]
+    kinds = [whole[kind] for kind in _kinds(np.where(used, task.values, 0.0)[whole], KINDS)]
     few = replace(
         task,
         protocol=replace(task.protocol, held=sought),
-        values=task.values[rows],
-        sd=sd if sd is None or sd.ndim == 1 else sd[rows],
+        values=np.stack([task.values[kind].mean(axis=0) for kind in kinds]),
+        sd=sd
+        if sd is None or sd.ndim == 1
+        else np.stack([np.sqrt(np.square(sd[kind]).mean(axis=0)) for kind in kinds]),
     )
     found = solve(few)
     numbers = [one.name for one in task.model.parameters]
@@ -161,6 +161,19 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
             value = float(np.sum(weight * said[usable]) / weight.sum())
         held[name] = notes[f"{name}_shared"] = value
     return replace(task, protocol=replace(task.protocol, held=held)), notes
+
+
+def _kinds(curves: np.ndarray, count: int) -> list[np.ndarray]:
+    """Rows of curves (n, t), sorted by their shape into up to so many kinds.
+
+    The mean of like curves is less noisy than any, and its delay is theirs; the mean of unlike ones
+    is the curve of none.
+    """
+    shapes = curves / np.maximum(np.linalg.norm(curves, axis=1), TINY)[:, None]
+    shapes -= shapes.mean(axis=0)
+    _, directions = np.linalg.eigh(shapes.T @ shapes)
+    order = np.argsort(shapes @ directions[:, -1], kind="stable")
+    return np.array_split(order, min(count, order.size))
 
 
 def _begins_late(task: Task) -> bool:

@@ -16,7 +16,7 @@ from igdd.errors import InputError
 from igdd.flags import FLAGS
 from igdd.io import bids, nifti_header, sidecar, streamed
 from igdd.kinetics import Protocol, Status
-from igdd.types import Decay, Frames, Grid, Image, Zero
+from igdd.types import Decay, Frames, Grid, Image
 
 REMEDY = "complete the JSON beside the image, or give frames and unit"
 
@@ -79,10 +79,8 @@ def _frames(facts: Mapping[str, Any], path: Path, count: int) -> Frames:
             )
         found.append(np.array(facts[key], dtype=float))
     sidecar.check_frames(dict(facts), count, path)
-    injected = facts.get("InjectionStart") == 0
-    zero = Zero(kind="administration" if injected else "scan_start")
     try:
-        return Frames(start=found[0], duration=found[1], zero=zero)
+        return Frames(start=found[0], duration=found[1], zero=sidecar.zero_of(facts))
     except InputError as error:
         raise InputError(f"{path}: FrameTimesStart, FrameDuration: {error}") from error
 

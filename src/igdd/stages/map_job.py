@@ -23,9 +23,7 @@ from igdd.types import Decay, Frames
 INSIDE = 0.5
 # Places of the image, and voxels at each, whose mean curve decides t* where the user does not.
 PLACES, AT_PLACE = 64, 1024
-# Kinds of curves by which the image's voxels say what all of them share.
-KINDS = 16
-FAINT = 0.1  # of the mean: fainter voxels are air
+FAINT = 0.1  # of the mean: fainter voxels are air, and do not say what all share
 PIECE = 1 << 14
 STEP = float(np.cbrt(np.finfo(float).eps))
 FLAG_KIND = np.dtype("<u2")
@@ -168,17 +166,19 @@ def by_counts(setup: Setup, decay: Decay | None, pieces: Pieces, mask: Pieces | 
 def with_shared(
     setup: Setup, shared: tuple[str, ...], pieces: Pieces, mask: Pieces | None
 ) -> tuple[Job, dict[str, float]]:
-    """The job, with shared parameters held at what the kinds of curves say, and with t* fixed
+    """The job, with shared parameters held at what curves all over the image say, and with t* fixed
     once for all voxels where the model has one; and what they became."""
     if not shared:
         return _with_start(Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask))
     seen = Job(setup=setup, solver=_unsolved, pieces=pieces, mask=mask)
-    curves = _curves_of_kinds(seen)
+    curves = _some_curves(seen)
+    amount = curves.sum(axis=0)
+    curves = curves[:, amount >= FAINT * amount.mean()]
     task = Task(
         model=setup.model,
         protocol=setup.protocol,
-        values=curves,
-        used=np.ones(curves.shape[1], dtype=bool),
+        values=curves.T,
+        used=np.ones(len(curves), dtype=bool),
         sd=setup.sd,
     )
     task, notes = with_common(task, shared)
@@ -212,22 +212,6 @@ def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
 def _mean_curve(job: Job) -> np.ndarray:
     """Mean curve (t,) of voxels in the mask at places all over the image, else of all voxels."""
     return np.asarray(_some_curves(job).mean(axis=1))
-
-
-def _curves_of_kinds(job: Job) -> np.ndarray:
-    """Mean curves (k, t) of the brighter of these voxels, sorted by their shape into up to KINDS.
-
-    The mean of unlike tissues is the curve of none, and its delay is not theirs. Air has no shape.
-    """
-    curves = _some_curves(job)
-    amount = curves.sum(axis=0)
-    curves = curves[:, amount >= FAINT * amount.mean()]
-    shapes = curves / np.linalg.norm(curves, axis=0)
-    shapes -= shapes.mean(axis=1, keepdims=True)
-    _, directions = np.linalg.eigh(shapes @ shapes.T)
-    order = np.argsort(directions[:, -1] @ shapes, kind="stable")
-    kinds = np.array_split(order, min(KINDS, order.size))
-    return np.stack([curves[:, kind].mean(axis=1) for kind in kinds])
 
 
 def _some_curves(job: Job) -> np.ndarray:

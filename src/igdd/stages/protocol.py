@@ -77,7 +77,7 @@ def check_frames(frames: Frames) -> None:
     if frames.zero.kind == "scan_start" and frames.start[0] < -ROUNDED and not frames.sampled:
         raise InputError(
             f"frame 1 starts at {frames.start[0]:g} s, before the scan's start; expected times "
-            "from 0 on, or time zero declared as the administration"
+            "from 0 on; where they count from the injection, the JSON's InjectionStart is 0"
         )
 
 

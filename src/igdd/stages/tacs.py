@@ -20,6 +20,8 @@ from igdd.types import Frames, Regions, Series, Zero
 CODES = {"BQML": "Bq/mL", "GML": "g/mL", "CM2ML": "cm2/mL", "CNTS": "counts"}
 # PET-BIDS' words for a nuclide and its decay state.
 DECAY = ("TracerRadionuclide", "ImageDecayCorrected", "ImageDecayCorrectionTime")
+# What says whether the times count from the injection.
+CLOCK = ("InjectionStart",)
 # Columns of a table of curves that say when, or how much a frame counts, not where.
 TIMES = frozenset({*STARTS, *ENDS, *DURATIONS, *MIDDLES, *WEIGHINGS})
 
@@ -52,6 +54,7 @@ def tacs(image: Path, regions: Path, unit: str | None = None) -> Mapping[str, An
         "volume_ml": {name: float(drawn.volume[row]) for row, name in enumerate(drawn.names)},
         "flags": sorted(flags),
         "decay": _decay(series),
+        "clock": {key: series.sidecar[key] for key in CLOCK if key in series.sidecar},
     }
 
 
@@ -69,7 +72,7 @@ def described(found: Mapping[str, Any]) -> str:
     """The JSON that stands beside the table: units, without which no reader takes it, and the decay
     state in PET-BIDS' words."""
     known: dict[str, Any] = {"frame_start": {"Units": "s"}, "frame_end": {"Units": "s"}}
-    known |= found["decay"]
+    known |= found["decay"] | found["clock"]
     volumes = found["volume_ml"].values()
     for column, volume in zip(_columns(found), volumes, strict=True):
         known[column] = {"Units": found["unit"], "VolumeInMilliliters": volume}

@@ -38,18 +38,16 @@ FEW_LANES = 8  # a larger product would begin threads of its own
 
 
 @njit(**INLINE)
-def _information(tables: Tables, work: Work, wide: bool) -> int:
-    """Products of the curve's sensitivities to all that was fitted, at unit length, in matrices[0].
-
-    How many; their rows, their places in the canonical parameters, and whether they were fitted go
-    to names, lengths to vectors[6].
+def _list(tables: Tables, work: Work, wide: bool) -> int:
+    """How many parameters were fitted; their rows in the work, their places in the canonical
+    parameters, and whether they were fitted go to names.
 
     wide  whether to take in what lies at a bound
     """
-    rows, terms, unknowns = work.rows, work.use.size, work.place.size
+    terms, unknowns = work.use.size, work.place.size
     fixed, count = terms - (unknowns - 1), 0
     top = tables.grid[0] * (tables.responses.shape[1] - 1)
-    source, names, fitted, size = work.names[0], work.names[1], work.names[2], work.vectors[6]
+    source, names, fitted = work.names[0], work.names[1], work.names[2]
     for k in range(terms):
         if work.use[k] == 1 or (wide and work.use[k] == 0 and k < fixed):
             source[count], fitted[count] = PARTS * k, work.use[k]
@@ -64,13 +62,19 @@ def _information(tables: Tables, work: Work, wide: bool) -> int:
             source[count], fitted[count] = PARTS * terms + x, work.moving[x]
             names[count] = fixed + 2 * x + 1 if x < unknowns - 1 else terms + unknowns - 1
             count += 1
-    products = work.matrices[0]
+    return count
+
+
+@njit(**INLINE)
+def _information(work: Work, count: int) -> None:
+    """Products of the curve's sensitivities to what is listed, at unit length, in matrices[0];
+    lengths go to vectors[6]."""
+    rows, source, size, products = work.rows, work.names[0], work.vectors[6], work.matrices[0]
     for i in range(count):
         size[i] = np.sqrt(dot(rows, source[i], source[i]))
         size[i] = size[i] if size[i] > 0 else 1.0
         for j in range(i + 1):
             products[i, j] = dot(rows, source[i], source[j]) / (size[i] * size[j])
-    return count
 
 
 @njit(**INLINE)
@@ -93,12 +97,13 @@ def _invert(tables: Tables, work: Work, count: int, covariance: np.ndarray) -> f
             inverse[i, j] = 1.0 if i == j else 0.0
         forward(work.matrices[1], count, inverse, i)
     for i in range(count):
-        for j in range(count):
+        for j in range(i + 1):
             total = 0.0
-            for k in range(count):
+            for k in range(i, count):
                 total += inverse[i, k] * inverse[j, k]
             trace += total if i == j else 0.0
-            covariance[names[i], names[j]] = total / (size[i] * size[j])
+            total /= size[i] * size[j]
+            covariance[names[i], names[j]] = covariance[names[j], names[i]] = total
     return trace
 
 
@@ -111,9 +116,10 @@ def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, fl
     """
     near, fitted, trace = work.vectors[2], 0, 0.0
     for attempt in range(3):
-        count = _information(tables, work, attempt == 1)
+        count = _list(tables, work, attempt == 1)
         if attempt == 1 and count == fitted:
             break
+        _information(work, count)
         reached = _invert(tables, work, count, covariance)
         if attempt == 0:
             fitted, trace = count, reached

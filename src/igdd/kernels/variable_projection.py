@@ -32,7 +32,7 @@ CONVERGED, STALLED, BEATEN = 0, 1, 2
 MOST_STEPS = 80
 # A Newton step of this length leaves an error of its square; the second: beside a delay, where the
 # tables themselves are good to 1e-6.
-NEWTON_STEP = 1e-5, 1e-3
+NEWTON_STEP = 1e-5, 3e-3
 SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
 # What a step could still gain over the sum of squares: so little is 1e-7 standard errors from the
 # minimum, and 1e-6 beside a delay.

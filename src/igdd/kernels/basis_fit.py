@@ -10,6 +10,7 @@ import numpy as np
 
 from igdd.kernels.active_sets import fit_terms
 from igdd.kernels.basis_search import LANES, Search, lanes_of, survey
+from igdd.kernels.cholesky import factorise, forward
 from igdd.kernels.compiled import njit
 from igdd.kernels.judge import (
     AT_BOUND,
@@ -30,7 +31,7 @@ from igdd.kernels.response_table import (
     evaluate,
     room,
 )
-from igdd.kernels.variable_projection import CONVERGED, factorise, forward, slopes
+from igdd.kernels.variable_projection import CONVERGED, slopes
 
 # Condition of the information matrix at unit length, as the trace of its inverse.
 CONDITION = 1e9
@@ -199,7 +200,7 @@ def fit_all(
     bases  squares of the weights (t,), and the basis (t, r) that curves are seen on
 
     The order is c_1 .. c_l, a_1, theta_1, (a_2, theta_2,) d. Covariances are scaled by the residual
-    variance; parameters at a bound have variance 0.
+    variance; what lies at a bound has a part in them where it can be told from the rest.
     """
     count, frames = curves.shape
     total = tables.columns.shape[1] + 2 * exponentials + 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from igdd.kernels.cholesky import backward, factorise, forward
 from igdd.kernels.compiled import njit
 from igdd.kernels.response_table import (
     BY_D,
@@ -30,8 +31,8 @@ from igdd.kernels.response_table import (
 
 CONVERGED, STALLED, BEATEN = 0, 1, 2
 MOST_STEPS = 80
-# A Newton step of this length leaves an error of its square; the second: beside a delay, where the
-# tables themselves are good to 1e-6.
+# A Newton step of this length leaves an error of its square; the second: beside a delay, where 1e-5
+# of a rate is a hundredth of what is promised.
 NEWTON_STEP = 1e-5, 3e-3
 SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
 # What a step could still gain over the sum of squares: so little is 1e-7 standard errors from the
@@ -40,48 +41,7 @@ SETTLED = 1e-16, 1e-14
 HOPE = 4.0  # how much more a fit may gain than its Newton step promises
 LONGEST_STEP = 1.0  # in u
 STIFF = 1e10
-PIVOT = 1e-14  # of a column's own square, below which it is a sum of those before it
 SKEW = 1e-4  # below which the coefficients are worth a second round against rounding
-
-
-@njit(**INLINE)
-def factorise(matrix: np.ndarray, size: int, factor: np.ndarray) -> float:
-    """Cholesky factor of the first `size` rows; the least share of a diagonal that was left.
-
-    0 where a column depends on those before it or the matrix is not positive.
-    """
-    least = 1.0
-    for i in range(size):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= factor[i, k] * factor[j, k]
-            if i == j:
-                if not total > PIVOT * matrix[i, i]:
-                    return 0.0
-                least = min(least, total / matrix[i, i])
-                factor[i, i] = np.sqrt(total)
-            else:
-                factor[i, j] = total / factor[j, j]
-    return least
-
-
-@njit(**INLINE)
-def forward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> None:
-    """Solve factor x = vectors[one] in place."""
-    for i in range(size):
-        for k in range(i):
-            vectors[one, i] -= factor[i, k] * vectors[one, k]
-        vectors[one, i] /= factor[i, i]
-
-
-@njit(**INLINE)
-def _backward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> None:
-    """Solve factor' x = vectors[one] in place."""
-    for i in range(size - 1, -1, -1):
-        for k in range(i + 1, size):
-            vectors[one, i] -= factor[k, i] * vectors[one, k]
-        vectors[one, i] /= factor[i, i]
 
 
 @njit(**INLINE)
@@ -106,7 +66,7 @@ def project(curve: np.ndarray, work: Work) -> float:
         for i in range(free):
             work.vectors[0, i] = dot(rows, PARTS * work.order[i], residual)
         forward(work.factor, free, work.vectors, 0)
-        _backward(work.factor, free, work.vectors, 0)
+        backward(work.factor, free, work.vectors, 0)
         for i in range(free):
             work.coefficients[work.order[i]] += work.vectors[0, i]
             add(rows, residual, -work.vectors[0, i], PARTS * work.order[i])
@@ -209,7 +169,7 @@ def newton_step(work: Work, damping: float) -> bool:
             count += 1
         if factorise(small, count, factor) > 0:
             forward(factor, count, work.vectors, 0)
-            _backward(factor, count, work.vectors, 0)
+            backward(factor, count, work.vectors, 0)
             break
         for x in range(count):
             # Where even that is flat: straight downhill, each unknown by its own scale.

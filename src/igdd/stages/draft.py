@@ -21,6 +21,12 @@ from igdd.io import bounded
 from igdd.stages import draft_contrast
 from igdd.stages.body_facts import Fact, facts_of, participants
 from igdd.stages.draft_text import (
+    ARM,
+    DECLARED,
+    HEAD,
+    SCANNER,
+    SEX,
+    UPTAKE,
     active,
     can_be_quoted,
     comment,
@@ -34,30 +40,12 @@ from igdd.stages.usable import stated_nuclide
 from igdd.stages.visits import MEASURED, Scan, place, scans_of
 from igdd.study import UNKNOWN_FACT
 
-HEAD = """Drafted from the files of this folder. A line marked REQUIRED is a fact that no file
-states: give it its value in place of the example and remove the mark, or remove the line where
-it does not apply. Check the rest, then: igdd check, igdd run."""
-SCANNER = """The scanner's point spread (FWHM), as measured in a phantom. Without it, values are not
-corrected for partial volume: small lesions read low, and every row says so (flag psf_unknown)."""
 LESION = re.compile(r"lesion|tumou?r|metasta|neoplas|(?<![a-z])mets?(?![a-z])", re.IGNORECASE)
 BLOOD = re.compile(r"blood|aorta|(?<![a-z])vena|cava(?![a-z])", re.IGNORECASE)
-ARM = 'arm = "targeted"   # needed to compare groups'
-SEX = 'sex = "F"   # F, M or O'
-UPTAKE = ["[[measure]]", 'metric = "uptake"', "", "[[measure]]", 'metric = "ledger"']
 # Signs that a pattern of region names gives a meaning to (fnmatch).
 PATTERN = re.compile(r"[\[*?]")
 # Remarks on files that could not be read.
 MOST_REMARKS = 50
-DECLARED = {
-    "unit": ('"Bq/mL"', "unit of the stored values: Bq/mL, kBq/mL or MBq/mL"),
-    "corrected_to": (
-        '"scan_start"',
-        "instant that the stored values are corrected to for decay: administration, scan_start, "
-        "none",
-    ),
-    "duration": ('"10 min"', "length of the scan"),
-    "attenuation_corrected": ("true", "whether attenuation was corrected"),
-}
 
 
 def draft(folder: Path, progress: Progress | None = None) -> tuple[Path, int]:

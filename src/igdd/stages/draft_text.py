@@ -16,6 +16,24 @@ from igdd.study import UNKNOWN_FACT
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 LONGEST_COMMENT = 400
+HEAD = """Drafted from the files of this folder. A line marked REQUIRED is a fact that no file
+states: give it its value in place of the example and remove the mark, or remove the line where
+it does not apply. Check the rest, then: igdd check, igdd run."""
+SCANNER = """The scanner's point spread (FWHM), as measured in a phantom. Without it, values are not
+corrected for partial volume: small lesions read low, and every row says so (flag psf_unknown)."""
+ARM = 'arm = "targeted"   # needed to compare groups'
+SEX = 'sex = "F"   # F, M or O'
+UPTAKE = ["[[measure]]", 'metric = "uptake"', "", "[[measure]]", 'metric = "ledger"']
+DECLARED = {
+    "unit": ('"Bq/mL"', "unit of the stored values: Bq/mL, kBq/mL or MBq/mL"),
+    "corrected_to": (
+        '"scan_start"',
+        "instant that the stored values are corrected to for decay: administration, scan_start, "
+        "none",
+    ),
+    "duration": ('"10 min"', "length of the scan"),
+    "attenuation_corrected": ("true", "whether attenuation was corrected"),
+}
 
 
 def quoted(text: str) -> str:

@@ -60,6 +60,22 @@ def standard_errors(covariance):
     return np.sqrt(np.einsum("npp->np", covariance))
 
 
+def free_of(model):
+    return np.array([one.name != "delay" for one in model.parameters])
+
+
+def converged(model, protocol, curves, starts, sd=None):
+    """The fit of each curve by itself, on the model and not on its tables."""
+    return fit_curves(
+        lambda trial: model.predict(trial, protocol),
+        curves,
+        sd,
+        starts,
+        bounds_of(model.parameters),
+        free=free_of(model),
+    )
+
+
 @pytest.fixture(params=NAMES)
 def case(request):
     """A model's name, its protocol with the delay held, truth and noisy curves."""
@@ -79,15 +95,9 @@ def test_the_map_is_the_converged_fit(case, spread):
     }[spread]
     model = model_of(name)
     found = model.prepare(protocol)(curves, sd)
-    free = np.array([one.name != "delay" for one in model.parameters])
-    fit = fit_curves(
-        lambda trial: model.predict(trial, protocol),
-        curves,
-        sd,
-        np.stack([np.where(np.isfinite(found.parameters), found.parameters, truth), truth], 1),
-        bounds_of(model.parameters),
-        free=free,
-    )
+    free = free_of(model)
+    near = np.where(np.isfinite(found.parameters), found.parameters, truth)
+    fit = converged(model, protocol, curves, np.stack([near, truth], 1), sd)
     clear = found.status == 0
     assert clear.mean() > 0.6
     assert_allclose(found.parameters[clear], fit.parameters[clear], rtol=2e-6)
@@ -341,15 +351,7 @@ def test_errors_beside_a_bound_are_those_of_the_region(name):
     truth[:, blood] = 0.0
     curves = noisy(model.predict(truth, protocol), 0.03)
     found = model.prepare(protocol)(curves, None)
-    free = np.array([one.name != "delay" for one in model.parameters])
-    again = fit_curves(
-        lambda trial: model.predict(trial, protocol),
-        curves,
-        None,
-        found.parameters[:, None],
-        bounds_of(model.parameters),
-        free=free,
-    )
+    again = converged(model, protocol, curves, found.parameters[:, None])
     at_bound = found.parameters[:, blood] == 0
     assert 10 < at_bound.sum() < 50
     assert not found.covariance[at_bound, blood].any()

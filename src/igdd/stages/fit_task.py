@@ -138,13 +138,13 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
     if not whole.size:
         return task, {}
     kinds = [whole[kind] for kind in _kinds(np.where(used, task.values, 0.0)[whole], KINDS)]
+    if sd is not None and sd.ndim == 2:
+        sd = np.stack([np.sqrt(np.square(sd[kind]).mean(axis=0)) for kind in kinds])
     few = replace(
         task,
         protocol=replace(task.protocol, held=sought),
         values=np.stack([task.values[kind].mean(axis=0) for kind in kinds]),
-        sd=sd
-        if sd is None or sd.ndim == 1
-        else np.stack([np.sqrt(np.square(sd[kind]).mean(axis=0)) for kind in kinds]),
+        sd=sd,
     )
     found = solve(few)
     numbers = [one.name for one in task.model.parameters]

@@ -117,9 +117,8 @@ def map_text(found: MapResult) -> str:
     lines += [f"  {name} ({found.units[name]}): {path}" for name, path in found.maps.items()]
     lines += [f"  {notes_text(found.notes, found.units)}"] if found.notes else []
     lines += [f"  flag {name}: {count} voxels" for name, count in found.counts.items() if count]
-    lines += [f"  the input, and so all voxels: {', '.join(found.input_flags)}"] * bool(
-        found.input_flags
-    )
+    if found.input_flags:
+        lines.append(f"  the input, and so all voxels: {', '.join(found.input_flags)}")
     return "\n".join([*lines, f"  flags: {found.flags}"])
 
 

@@ -93,7 +93,7 @@ def map_image(
     start, end  frames used lie between them; the start is t* of a graphical model, which without
                 one is chosen by rule in the mean curve of the image, once for all voxels
     hold, free  as in `igdd.stages.fit.fit`
-    shared      parameters with one value for all voxels: that of the image's mean curve; None: the
+    shared      parameters with one value for all voxels, from kinds of their curves; None: the
                 delay of a tissue model where the inputs are a table of blood
     sd          standard deviations (t,) of the frames, up to one factor; "counts": as counting
                 leaves them in the image's mean curve; "equal" or None: all alike

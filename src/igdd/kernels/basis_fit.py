@@ -10,7 +10,7 @@ import numpy as np
 
 from igdd.kernels.active_sets import fit_terms
 from igdd.kernels.basis_search import LANES, Search, lanes_of, survey
-from igdd.kernels.cholesky import factorise, forward
+from igdd.kernels.cholesky import factorise, invert
 from igdd.kernels.compiled import njit
 from igdd.kernels.judge import (
     AT_BOUND,
@@ -68,14 +68,15 @@ def _list(tables: Tables, work: Work, wide: bool) -> int:
 
 @njit(**INLINE)
 def _information(work: Work, count: int) -> None:
-    """Products of the curve's sensitivities to what is listed, at unit length, in matrices[0];
-    lengths go to vectors[6]."""
-    rows, source, size, products = work.rows, work.names[0], work.vectors[6], work.matrices[0]
+    """Products of the curve's sensitivities to what is listed, at unit length, in matrices[0]; what
+    brings them to that length goes to vectors[6]."""
+    rows, source, scale, products = work.rows, work.names[0], work.vectors[6], work.matrices[0]
     for i in range(count):
-        size[i] = np.sqrt(dot(rows, source[i], source[i]))
-        size[i] = size[i] if size[i] > 0 else 1.0
-        for j in range(i + 1):
-            products[i, j] = dot(rows, source[i], source[j]) / (size[i] * size[j])
+        square = dot(rows, source[i], source[i])
+        scale[i] = 1.0 / np.sqrt(square) if square > 0 else 1.0
+        products[i, i] = 1.0 if square > 0 else 0.0
+        for j in range(i):
+            products[i, j] = dot(rows, source[i], source[j]) * (scale[i] * scale[j])
 
 
 @njit(**INLINE)
@@ -83,7 +84,7 @@ def _invert(tables: Tables, work: Work, count: int, covariance: np.ndarray) -> f
     """Inverse of the information of the canonical parameters; the trace at unit length."""
     unknowns, terms = work.place.size, work.use.size
     fixed = terms - (unknowns - 1)
-    names, size = work.names[1], work.vectors[6]
+    names, scale, inverse = work.names[1], work.vectors[6], work.matrices[2]
     covariance[:] = 0.0
     if factorise(work.matrices[0], count, work.matrices[1]) == 0.0:
         return np.inf
@@ -91,19 +92,16 @@ def _invert(tables: Tables, work: Work, count: int, covariance: np.ndarray) -> f
         exponential = (names[i] - fixed) // 2
         if names[i] >= fixed and (names[i] - fixed) % 2 == 1 and exponential < unknowns - 1:
             # From u to theta = scale (exp(u) - 1).
-            size[i] /= tables.grid[4] * np.exp(work.place[exponential])
-    inverse, trace = work.matrices[2], 0.0
-    for i in range(count):
-        for j in range(count):
-            inverse[i, j] = 1.0 if i == j else 0.0
-        forward(work.matrices[1], count, inverse, i)
+            scale[i] *= tables.grid[4] * np.exp(work.place[exponential])
+    invert(work.matrices[1], count, inverse)
+    trace = 0.0
     for i in range(count):
         for j in range(i + 1):
             total = 0.0
             for k in range(i, count):
-                total += inverse[i, k] * inverse[j, k]
+                total += inverse[k, i] * inverse[k, j]
             trace += total if i == j else 0.0
-            total /= size[i] * size[j]
+            total *= scale[i] * scale[j]
             covariance[names[i], names[j]] = covariance[names[j], names[i]] = total
     return trace
 

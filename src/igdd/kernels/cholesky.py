@@ -48,3 +48,15 @@ def backward(factor: np.ndarray, size: int, vectors: np.ndarray, one: int) -> No
         for k in range(i + 1, size):
             vectors[one, i] -= factor[k, i] * vectors[one, k]
         vectors[one, i] /= factor[i, i]
+
+
+@njit(**INLINE)
+def invert(factor: np.ndarray, size: int, inverse: np.ndarray) -> None:
+    """Inverse of a factor; both are lower triangles."""
+    for i in range(size):
+        inverse[i, i] = 1.0 / factor[i, i]
+        for j in range(i):
+            total = 0.0
+            for k in range(j, i):
+                total += factor[i, k] * inverse[k, j]
+            inverse[i, j] = -total * inverse[i, i]

@@ -131,21 +131,18 @@ class _Solver:
     def __call__(self, curves: np.ndarray, sd: np.ndarray | None) -> Solution:
         """Fit curves (n, t) with standard deviations (t,), (n, t) or None."""
         curves = np.atleast_2d(curves)
-        count, size = len(curves), len(self.form.parameters)
         frames = self.protocol.frames.start.size
         if curves.shape[1] != frames:
             raise InputError(f"curves of {curves.shape[1]} frames; the protocol has {frames}")
         low, high = _delay(self.form, self.protocol)
-        if low < high and count <= FEW and frames > LONG:
+        if low < high and len(curves) <= FEW and frames > LONG:
             return _from_starts(self.form, self.protocol, curves, sd)
-        parameters = np.full((count, size), np.nan)
-        covariance = np.full((count, size, size), np.nan)
-        status = np.full(count, int(Status.NOT_FITTED))
+        parts = []
         for rows, weight in _weightings(sd, curves.shape):
             basis = self._basis(weight, alone=len(curves[rows]) < 4)
             used = slice(None) if (weight > 0).all() else weight > 0
-            found = _fit_in_blocks(self.form, basis, curves[rows], used)
-            parameters[rows], covariance[rows], status[rows] = found
+            parts.append(_fit_in_blocks(self.form, basis, curves[rows], used))
+        parameters, covariance, status = _joined(parts)
         return self._hold(parameters, covariance, status)
 
     @cached_property
@@ -239,8 +236,14 @@ def _fit_in_blocks(
 
     with ThreadPoolExecutor(max_workers=numba.get_num_threads()) as pool:
         parts = list(pool.map(fit, blocks) if len(blocks) > 1 else map(fit, blocks))
-    found = tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-    return _judged(form, basis, curves[:, used], found)
+    return _judged(form, basis, curves[:, used], _joined(parts))
+
+
+def _joined(parts: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Arrays of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def _fit(form: Form, basis: Basis, curves: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -177,6 +178,12 @@ def test_a_table_that_says_too_little_is_refused(tmp_path, header, cells, error,
 def test_columns_that_say_too_little_are_refused(columns, options, said):
     with pytest.raises(InputError, match=said):
         dose_occupancy(columns, **options)
+
+
+def test_what_is_no_table_is_refused():
+    frame = pd.DataFrame({"dose [mg]": DOSES, "occupancy [%]": DOSES})
+    with pytest.raises(InputError, match="are a DataFrame; expected the path of a table"):
+        dose_occupancy(frame)
 
 
 def test_the_command_prints_json_and_a_page(tmp_path):

@@ -121,6 +121,17 @@ def test_a_missing_input_is_named(curves, protocol, missing):
         fit("one_tissue", curves, inputs)
 
 
+def test_a_missing_reference_says_how_a_region_becomes_one(curves):
+    with pytest.raises(InputError, match=r"'reference'.*--reference names a region of the curves"):
+        fit("srtm", curves)
+
+
+@pytest.mark.parametrize("wrong", [3, None, [None], {"cortex": 1.0}])
+def test_what_are_no_curves_is_refused(wrong):
+    with pytest.raises(InputError, match=r"curves are a .*; expected the path of a table"):
+        fit("srtm", wrong)
+
+
 def test_blood_need_not_be_known_where_its_share_is_held_at_none(curves, protocol):
     inputs = {"plasma": protocol.inputs["plasma"]}
     found = fit("one_tissue", curves, inputs, hold={"Vb": "0"})

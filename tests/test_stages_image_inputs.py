@@ -124,6 +124,8 @@ def test_the_liver_has_two_supplies():
         inputs.dual_input(agent, "aorta", "portal_vein", delay=3.0)
     plain = inputs.dual_input(agent, "aorta", "portal_vein")
     assert_allclose(plain["plasma"].values, [0, *BLOOD, BLOOD[-1]])
+    assert all("input_taken_as_plasma" in one.flags for one in plain.values())
+    assert not any("input_taken_as_plasma" in one.flags for one in found.values())
 
 
 @pytest.mark.parametrize("unit", ["mol/mL", "1/s", "HU", "1"])

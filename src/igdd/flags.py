@@ -120,6 +120,9 @@ FLAGS: dict[str, str] = {
     "the model does not describe them.",
     "input_peak_missed": "The highest sample of the input is its first: what came before it was "
     "not measured.",
+    "input_taken_as_plasma": "The artery and the portal vein were taken as plasma, for no "
+    "haematocrit was given: if they show whole blood, flows and volumes are too large by "
+    "1 / (1 - haematocrit).",
     "interval_beyond_last": "The interval of the partial area ends after the last measured "
     "concentration: the rest is extrapolated by lambda_z.",
     "interior_empty": "No voxel lies a point spread or more below the region's rim: there is no "

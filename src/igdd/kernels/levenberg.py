@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from igdd.errors import InputError
 from igdd.kernels import judge
@@ -28,6 +29,11 @@ ITERATIONS = 200
 # With several starts: every one gets a few steps, then the best of each curve go on to the end.
 SCOUTING = 6
 KEPT = 3
+# A rival is another end that follows the curve as well, to 95 %, and lies so many times as far from
+# the best as the 95 % interval of a parameter reaches. Where it is looked for, more go on.
+RIVAL, KEPT_AS_RIVALS = 2.0, 6
+# Relative difference of two sums of squares that is rounding: the same curve, terms exchanged.
+SAME = 1e-9
 # Numbers held at once for the derivatives of a batch.
 BATCH = 4_000_000
 
@@ -57,6 +63,7 @@ def fit_curves(
     free: np.ndarray | None = None,
     jacobian: Predict | None = None,
     absolute: bool = False,
+    rivals: bool = False,
 ) -> Fitted:
     """Parameters that bring `predict` nearest to curves (n, t), by weighted least squares.
 
@@ -68,6 +75,8 @@ def fit_curves(
     jacobian  parameters (m, p) -> (m, t, p); None: central differences inside the bounds
     absolute  whether `sd` is in the unit of `values`; else it only says how frames compare, and the
               covariance is scaled by the residual variance with n - k degrees of freedom
+    rivals    whether a curve that another start follows as well, to 95 %, but with parameters far
+              outside of the intervals, is poorly identified; not with `absolute`
 
     A curve with a missing value, with zeros only, or with fewer frames than parameters is NaN.
     """
@@ -85,9 +94,18 @@ def fit_curves(
     fit &= (weight > 0).sum(axis=1) >= free.sum()
     found = np.full((len(values), len(bounds)), np.nan)
     settled = np.zeros(len(values), dtype=bool)
+    several = min(KEPT_AS_RIVALS if rivals else KEPT, starts.shape[1])
+    ends = np.full((len(values), several, len(bounds)), np.nan)
+    squares = np.full((len(values), several), np.nan)
     for rows in _batches(np.flatnonzero(fit), starts.shape[1] * values.shape[1] * len(bounds)):
-        found[rows], settled[rows] = _best(problem, target[rows], weight[rows], starts[rows])
-    return _described(problem, found, settled, (target, weight), absolute)
+        found[rows], settled[rows], ends[rows], squares[rows] = _best(
+            problem, target[rows], weight[rows], starts[rows], several
+        )
+    described = _described(problem, found, settled, (target, weight), absolute)
+    if rivals:
+        open_ = _rivalled(described, ends, squares, (weight > 0).sum(axis=1), free)
+        described.status[open_] |= judge.POORLY_IDENTIFIED
+    return described
 
 
 def _shaped(starts: np.ndarray, curves: int, size: int) -> np.ndarray:
@@ -119,9 +137,10 @@ def _batches(rows: np.ndarray, each: int) -> list[np.ndarray]:
 
 
 def _best(
-    problem: Problem, target: np.ndarray, weight: np.ndarray, starts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Best parameters (n, p) over all starts (n, s, p), and whether they have settled."""
+    problem: Problem, target: np.ndarray, weight: np.ndarray, starts: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Best parameters (n, p) over all starts (n, s, p), and whether they have settled; the ends
+    (n, r, p) of the `most` starts that were followed, and their sums of squares (n, r)."""
     curves, several, size = starts.shape
     kept = starts
     if several > 1:
@@ -129,19 +148,39 @@ def _best(
         found, squares, _ = descend(
             problem, target[every], weight[every], starts.reshape(-1, size), SCOUTING
         )
-        order = np.argsort(squares.reshape(curves, several), axis=1, kind="stable")[:, :KEPT]
+        order = np.argsort(squares.reshape(curves, several), axis=1, kind="stable")[:, :most]
         kept = np.take_along_axis(found.reshape(starts.shape), order[:, :, None], axis=1)
     several = kept.shape[1]
     every = np.repeat(np.arange(curves), several)
     found, squares, settled = descend(
         problem, target[every], weight[every], kept.reshape(-1, size), ITERATIONS
     )
-    choice = np.arange(curves) * several + np.argmin(squares.reshape(curves, several), axis=1)
-    lost = ~np.isfinite(squares[choice])
+    ends, squares = found.reshape(kept.shape), squares.reshape(curves, several)
+    choice = np.arange(curves) * several + np.argmin(squares, axis=1)
+    lost = ~np.isfinite(squares.ravel()[choice])
     found, settled = np.where(lost[:, None], np.nan, found[choice]), settled[choice] & ~lost
     if (rows := np.flatnonzero(~settled & ~lost)).size:
         found[rows], settled[rows] = finish(problem, target[rows], weight[rows], found[rows])
-    return found, settled
+    return found, settled, ends, squares
+
+
+def _rivalled(
+    described: Fitted,
+    ends: np.ndarray,
+    squares: np.ndarray,
+    frames: np.ndarray,
+    free: np.ndarray,
+) -> np.ndarray:
+    """Which curves (n,) have a rival: their intervals miss what the data allow."""
+    fitted = int(free.sum())
+    spare = np.maximum(frames - fitted, 1)[:, None]
+    reach = special.fdtri(1, spare, 0.95)  # the square of Student's
+    spread = np.einsum("npp->np", described.covariance)[:, None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = squares / squares.min(axis=1, keepdims=True)
+        as_well = (ratio > 1 + SAME) & (ratio < 1 + reach / spare) & (frames > fitted)[:, None]
+        apart = (ends - described.parameters[:, None]) ** 2 > RIVAL**2 * reach[..., None] * spread
+        return np.asarray((as_well & (apart & (spread > 0)).any(axis=2)).any(axis=1))
 
 
 def _described(

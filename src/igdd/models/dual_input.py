@@ -140,7 +140,7 @@ _MIXTURE = (
         "s",
         bounds=(-30.0, 60.0),
         help="portal venous delay",
-        start=(0.0,),
+        start=(0.0, 6.0),
         held=0.0,
     ),
 )

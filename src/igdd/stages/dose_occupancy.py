@@ -57,8 +57,13 @@ def dose_occupancy(
         raise InputError(f"Hill is held at {Hill:g}; expected from 0.1 to 10")
     if isinstance(table, Mapping):
         seen = occupancy_table.of_columns(table, unit, occupancy_unit)
-    else:
+    elif isinstance(table, str | Path):
         seen = occupancy_table.read(Path(table), unit, occupancy_unit)
+    else:
+        raise InputError(
+            f"occupancies are a {type(table).__name__}; expected the path of a table, or a mapping "
+            "of columns, such as dict(frame) makes of a DataFrame"
+        )
     names = tuple(dict.fromkeys(seen.region))
     held = (None if Emax is None else Emax / 100, Hill)
     return {

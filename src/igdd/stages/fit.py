@@ -85,6 +85,7 @@ def fit(
     """
     declared: Model = catalog.find("models", model) if isinstance(model, str) else model
     if not isinstance(curves, Curves | str | Path):
+        _check_several(curves)
         words: dict[str, Any] = options | {
             "start": start, "end": end, "hold": hold, "free": tuple(free), "shared": shared,
             "sd": sd, "integration": integration, "unit": unit, "shown": shown, "profile": profile,
@@ -126,6 +127,17 @@ def fit(
     with np.errstate(over="ignore", invalid="ignore"):
         made = _finished(task, with_open_flagged(solve(task), task), curves, kept, notes)
     return with_limits(made, task) if profile else made
+
+
+def _check_several(curves: Any) -> None:
+    """Refuse what is neither curves nor a list of them: a DataFrame would be its column names."""
+    parts = curves if isinstance(curves, list | tuple) else (curves,)
+    for one in parts:
+        if not isinstance(one, Curves | str | Path):
+            raise InputError(
+                f"curves are a {type(one).__name__}; expected the path of a table, igdd.Curves, or "
+                "a list of them, one for each bed"
+            )
 
 
 def _read_curves(path: Path, unit: str | None) -> Curves:

@@ -75,7 +75,11 @@ def solve(task: Task) -> Solution:
     free = np.isnan(held)
     bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
     bounds[~free] = -np.inf, np.inf
-    starts = _starts(model) * factors if found is None else found.parameters[:, None]
+    if found is None:
+        # What is held starts from one place only, so that the best few starts differ.
+        starts = np.unique(np.where(free, _starts(model) * factors, held), axis=0)
+    else:
+        starts = found.parameters[:, None]
     slopes = model.jacobian
     fitted = fit_curves(
         lambda parameters: model.predict(parameters, protocol),
@@ -85,6 +89,7 @@ def solve(task: Task) -> Solution:
         bounds,
         free=free,
         jacobian=None if slopes is None else lambda parameters: slopes(parameters, protocol),
+        rivals=found is None,
     )
     return Solution(**fitted._asdict(), notes={} if found is None else found.notes)
 

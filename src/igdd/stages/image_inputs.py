@@ -99,7 +99,8 @@ def dual_input(
 ) -> dict[str, InputCurve]:
     """The roles "plasma" and "portal" of the liver from an artery's and the portal vein's region.
 
-    haematocrit  of contrast in whole blood, as vessels show it; None: the curves are of plasma
+    haematocrit  of contrast in whole blood, as vessels show it; None: the curves are taken as
+                 plasma (flagged)
     recovery     of the artery, and the `background` that spills into it, as in `image_derived`;
                  the wider portal vein is taken as it is
     others       are refused: they say nothing of two regions
@@ -107,6 +108,7 @@ def dual_input(
     check_known(others, OF_TWO_REGIONS, f"the regions {arterial!r} and {portal!r}")
     artery = _recovered(curves, arterial, recovery, background)
     vein = _recovered(curves, portal)
+    assumed = ("input_taken_as_plasma",) if haematocrit is None else ()
     found = {}
     for role, (samples, said) in (("plasma", artery), ("portal", vein)):
         curve = InputCurve(
@@ -116,7 +118,7 @@ def dual_input(
             substance="total" if curves.unit == "Bq/mL" else "contrast",
             unit=curves.unit,
             source="; ".join(said),
-            flags=_begins_late(samples.values),
+            flags=(*_begins_late(samples.values), *assumed),
         )
         found[role] = curve if haematocrit is None else to_plasma(curve, haematocrit)
     return found

@@ -21,6 +21,11 @@ from igdd.types import Curves, Decay, Frames
 
 # The fluid that may fill a role.
 FLUIDS = {"plasma": "plasma", "blood": "blood", "portal": "plasma", "reference": "tissue"}
+# Roles that a region of the curves fills, and how that is said.
+REGIONS = {
+    "portal": "--artery and --portal name regions of the curves",
+    "reference": "--reference names a region of the curves",
+}
 # An input that runs so many times longer than the frames, or they than it, has another unit.
 FAR = 20.0
 # Clocks of frames are kept to the millisecond, and some tables round to 0.1 s.
@@ -266,6 +271,8 @@ def _remedy(role: str, inputs: Mapping[str, InputCurve]) -> str:
     """How a role that is missing can be had from what there is."""
     from igdd.stages.input_assembly import IN_PLASMA
 
+    if role in REGIONS:
+        return f"give it ({REGIONS[role]})"
     other = {"plasma": "blood", "blood": "plasma"}.get(role, "")
     without = ", hold Vb at 0" if role == "blood" else ""
     if other not in inputs:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread for linear algebra, as the line's workers have: matrices are small, and on a busy
+# machine threads that wait for one another take ten times as long. Heard only before numpy loads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 DEFAULT_REFERENCE = Path(__file__).resolve().parents[1] / "../shared/reference"
 REQUIRED = os.environ.get("IGDD_REQUIRE_REFERENCE") == "1"
 

@@ -59,7 +59,3 @@ def test_vessels_held_at_nothing_give_the_tofts_model():
     found = extended_tofts.prepare(dce(held={"delay": 0.0, "vp": 0.0}))(curves, None)
     simple = tofts.prepare(dce())(curves, None)
     assert_allclose(found.parameters[:, :2], simple.parameters[:, :2], rtol=1e-9)
-
-
-def test_kep_is_Ktrans_over_ve():
-    assert_allclose(extended_tofts.derive(TRUTH)[:, 0], TRUTH[:, 0] / TRUTH[:, 1])

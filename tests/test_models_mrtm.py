@@ -6,14 +6,7 @@ import pytest
 from igdd.errors import InputError
 from igdd.kinetics import Status
 from igdd.models import srtm
-from igdd.models.mrtm import (
-    common_k2prime,
-    derive_mrtm1,
-    predict_mrtm1,
-    predict_mrtm2,
-    prepare_mrtm1,
-    prepare_mrtm2,
-)
+from igdd.models.mrtm import common_k2prime, prepare_mrtm1, prepare_mrtm2
 from tissue_curves import MINUTE, against_reference, even, frames
 
 # R1, k2 in 1/s, BPND; all with the reference's k2' of 0.15 / min.
@@ -21,21 +14,12 @@ TRUTH = np.array([[1.0, 0.15 / MINUTE, 2.0], [1.2, 0.18 / MINUTE, 0.8], [0.9, 0.
 K2PRIME = 0.15 / MINUTE
 
 
-def test_the_forward_model_is_the_simplified_reference_tissue_model():
-    known = against_reference()
-    np.testing.assert_allclose(
-        predict_mrtm1(TRUTH, known), srtm.predict(TRUTH, known), rtol=1e-13, atol=0
-    )
-    two = np.column_stack([TRUTH[:, 0], TRUTH[:, 2], np.full(3, K2PRIME)])
-    np.testing.assert_allclose(predict_mrtm2(two, known), predict_mrtm1(TRUTH, known), rtol=1e-13)
-
-
 @pytest.mark.parametrize("prepare", [prepare_mrtm1, prepare_mrtm2])
 @pytest.mark.parametrize("integration", ["exact", "trapezium"])
 def test_without_noise_the_error_falls_with_the_square_of_the_frames_length(prepare, integration):
     def error(length):
         known = against_reference(even(length), integration="instant")
-        curves = predict_mrtm1(TRUTH, known)
+        curves = srtm.predict(TRUTH, known)
         solve = prepare(against_reference(even(length), integration, held={"k2prime": K2PRIME}))
         found = solve(curves, None).parameters
         BPND = found[:, 2] if prepare is prepare_mrtm1 else found[:, 1]
@@ -48,7 +32,7 @@ def test_without_noise_the_error_falls_with_the_square_of_the_frames_length(prep
 
 
 def test_mrtm2_finds_the_k2prime_that_all_regions_share():
-    curves = predict_mrtm1(TRUTH, against_reference(even(10.0)))
+    curves = srtm.predict(TRUTH, against_reference(even(10.0)))
     curves = curves + np.random.default_rng(4).normal(scale=0.02, size=curves.shape)
     found = prepare_mrtm2(against_reference(even(10.0)))(curves, None)
     assert found.notes["k2prime"] == pytest.approx(K2PRIME, rel=0.02)
@@ -58,18 +42,18 @@ def test_mrtm2_finds_the_k2prime_that_all_regions_share():
 
 def test_a_given_k2prime_is_kept():
     known = against_reference(even(10.0), held={"k2prime": 2 * K2PRIME})
-    found = prepare_mrtm2(known)(predict_mrtm1(TRUTH, known), None)
+    found = prepare_mrtm2(known)(srtm.predict(TRUTH, known), None)
     assert (found.parameters[:, 2] == 2 * K2PRIME).all()
     assert (found.covariance[:, 2] == 0).all()
 
 
 def test_a_region_that_does_not_determine_k2prime_has_no_vote():
     known = against_reference(even(10.0))
-    curves = np.vstack([predict_mrtm1(TRUTH, known), known.mean("reference")])
+    curves = np.vstack([srtm.predict(TRUTH, known), known.mean("reference")])
     curves = curves + np.random.default_rng(5).normal(scale=0.02, size=curves.shape)
     first = prepare_mrtm1(known)(curves, None)
     # The reference itself fits any k2': its vote is lost, and the median is of the other three.
-    assert common_k2prime(first) == pytest.approx(np.median(derive_mrtm1(first.parameters)[:3, 0]))
+    assert common_k2prime(first) == pytest.approx(np.median(srtm.derive(first.parameters)[:3, 0]))
 
 
 def test_where_no_region_determines_k2prime_it_must_be_given():
@@ -83,7 +67,7 @@ def test_where_no_region_determines_k2prime_it_must_be_given():
 def test_noise_spreads_bpnd_by_its_standard_error(prepare):
     known = against_reference(even(60.0), held={"k2prime": K2PRIME})
     rng = np.random.default_rng(7)
-    truth = predict_mrtm1(TRUTH[:1], known)
+    truth = srtm.predict(TRUTH[:1], known)
     curves = truth + rng.normal(scale=0.01 * truth.max(), size=(2000, truth.size))
     found = prepare(known)(curves, None)
     column = 2 if prepare is prepare_mrtm1 else 1
@@ -96,7 +80,7 @@ def test_noise_spreads_bpnd_by_its_standard_error(prepare):
 
 def test_missing_and_empty_curves_are_not_fitted_and_change_nothing_else():
     known = against_reference(held={"k2prime": K2PRIME})
-    good = predict_mrtm1(TRUTH[:1], known)
+    good = srtm.predict(TRUTH[:1], known)
     curves = np.vstack([np.full_like(good, np.nan), good, np.zeros_like(good)])
     for prepare in (prepare_mrtm1, prepare_mrtm2):
         found, alone = prepare(known)(curves, None), prepare(known)(good, None)
@@ -107,7 +91,7 @@ def test_missing_and_empty_curves_are_not_fitted_and_change_nothing_else():
 
 def test_a_start_leaves_out_the_frames_before_it_but_not_their_integral():
     known = against_reference(even(10.0), start=1800.0)
-    curves = predict_mrtm1(TRUTH, against_reference(even(10.0)))
+    curves = srtm.predict(TRUTH, against_reference(even(10.0)))
     found = prepare_mrtm1(known)(curves, None)
     assert found.notes["t_star"] == 1800.0
     assert np.isnan(found.predicted[:, :180]).all()
@@ -132,6 +116,6 @@ def test_frames_with_a_gap_are_refused():
 @pytest.mark.parametrize(("prepare", "column"), [(prepare_mrtm1, 2), (prepare_mrtm2, 1)])
 def test_a_tissue_below_zero_is_flagged_however_well_its_curve_tells_it(prepare, column):
     known = against_reference(held={"k2prime": K2PRIME})
-    found = prepare(known)(-predict_mrtm1(TRUTH, known), None)
+    found = prepare(known)(-srtm.predict(TRUTH, known), None)
     assert (found.parameters[:, column] < -1).all()
     assert (found.status & Status.POORLY_IDENTIFIED > 0).all()

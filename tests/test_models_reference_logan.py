@@ -7,7 +7,7 @@ import pytest
 
 from igdd.errors import InputError
 from igdd.kinetics import Status
-from igdd.models import logan, mrtm
+from igdd.models import logan, srtm
 from igdd.models.reference_logan import derive, predict, prepare
 from tissue_curves import MINUTE, against_reference, even, frames, protocol, reference
 
@@ -19,13 +19,13 @@ LINE = np.stack([1 + TRUTH[:, 2], -(1 + TRUTH[:, 2]) / TRUTH[:, 1]], axis=1)
 
 def test_with_k2prime_the_line_is_the_simplified_reference_tissue_model():
     known = against_reference(k2prime=K2PRIME)
-    np.testing.assert_allclose(predict(LINE, known), mrtm.predict_mrtm1(TRUTH, known), rtol=1e-12)
+    np.testing.assert_allclose(predict(LINE, known), srtm.predict(TRUTH, known), rtol=1e-12)
 
 
 def test_without_k2prime_it_is_logans_plot_with_the_reference_as_plasma():
     curve = reference()
     plasma = replace(curve, compartment="plasma")
-    curves = mrtm.predict_mrtm1(TRUTH, against_reference())
+    curves = srtm.predict(TRUTH, against_reference())
     found = prepare(against_reference(start=1200.0))(curves, None)
     same = logan.prepare(protocol(inputs={"plasma": plasma}, start=1200.0))(curves, None)
     np.testing.assert_allclose(found.parameters, same.parameters[:, :2], rtol=1e-12)
@@ -35,7 +35,7 @@ def test_without_k2prime_it_is_logans_plot_with_the_reference_as_plasma():
 @pytest.mark.parametrize("integration", ["exact", "trapezium"])
 def test_without_noise_the_error_falls_with_the_square_of_the_frames_length(integration):
     def error(length):
-        curves = mrtm.predict_mrtm1(TRUTH, against_reference(even(length), "instant"))
+        curves = srtm.predict(TRUTH, against_reference(even(length), "instant"))
         known = against_reference(even(length), integration, k2prime=K2PRIME, start=600.0)
         return np.abs(prepare(known)(curves, None).parameters[:, 0] - LINE[:, 0]).max()
 
@@ -45,7 +45,7 @@ def test_without_noise_the_error_falls_with_the_square_of_the_frames_length(inte
 
 
 def test_t_star_is_found_by_rule_and_said():
-    curves = mrtm.predict_mrtm1(TRUTH, against_reference())
+    curves = srtm.predict(TRUTH, against_reference())
     found = prepare(against_reference())(curves, None)
     assert found.notes["t_star"] == found.notes["t_star_by_rule"] > 0
     # Ten per cent of straightness, and k2' left out.
@@ -77,7 +77,7 @@ def test_frame_means_of_a_reference_are_summed_as_the_tissues_are():
 
 def test_bootstrap_errors_are_of_the_size_of_the_scatter():
     known = against_reference(start=1800.0, k2prime=K2PRIME, replicates=100)
-    truth = mrtm.predict_mrtm1(TRUTH[:1], known)
+    truth = srtm.predict(TRUTH[:1], known)
     noise = np.random.default_rng(3).normal(scale=0.01 * truth.max(), size=(200, truth.size))
     found = prepare(known)(truth + noise, None)
     stated = np.sqrt(np.median(found.covariance[:, 0, 0]))
@@ -87,7 +87,7 @@ def test_bootstrap_errors_are_of_the_size_of_the_scatter():
 
 def test_missing_and_empty_curves_are_not_fitted_and_change_nothing_else():
     known = against_reference(start=1200.0)
-    good = mrtm.predict_mrtm1(TRUTH[:1], known)
+    good = srtm.predict(TRUTH[:1], known)
     curves = np.vstack([np.full_like(good, np.nan), good, np.zeros_like(good)])
     found, alone = prepare(known)(curves, None), prepare(known)(good, None)
     assert (found.status[[0, 2]] == Status.NOT_FITTED).all()

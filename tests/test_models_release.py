@@ -12,7 +12,8 @@ from igdd.stages.fit import fit
 from igdd.stages.fit_text import as_json, text
 from igdd.stages.protocol import held_values, option_values, si_factor
 from igdd.stages.single_fit import Seen, fit_tables
-from igdd.types import Curves, Frames, Zero
+from igdd.types import Frames, Zero
+from region_curves import curves_of
 
 MODEL = {model.name: model for model in MODELS}
 HOUR = 3600.0
@@ -63,20 +64,8 @@ def protocol(model, hours=HOURS, free=(), hold=None, **options):
 
 
 def curves(values, hours=HOURS):
-    values = np.atleast_2d(values)
-    count, size = values.shape
-    return Curves(
-        values=values,
-        covariance=np.full((size, count, count), np.nan),
-        volume=np.ones(count),
-        volume_sd=np.zeros(count),
-        names=tuple(f"formulation {row}" for row in range(count)),
-        kinds=("reference",) * count,
-        frames=samples(hours),
-        quantity="released",
-        unit="%",
-        analyte="drug",
-    )
+    released = {"quantity": "released", "unit": "%", "analyte": "drug"}
+    return curves_of(np.atleast_2d(values), samples(hours), **released)
 
 
 def test_there_are_thirteen_laws_of_release():

@@ -6,7 +6,8 @@ import pytest
 from igdd.errors import InputError
 from igdd.kinetics import Status
 from igdd.models import srtm
-from igdd.models.srtm2 import predict, prepare
+from igdd.models.mrtm import predict_mrtm2 as predict
+from igdd.models.srtm2 import prepare
 from tissue_curves import MINUTE, against_reference, protocol, reference
 
 K2PRIME = 0.15 / MINUTE

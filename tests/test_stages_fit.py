@@ -237,6 +237,11 @@ def test_one_frame_is_refused(protocol):
         fit("one_tissue", curves_of(np.ones((1, 1)), frames), protocol.inputs, end="20 min")
 
 
+def test_a_held_rate_leaves_no_note_of_the_search_that_could_not_hold_it(curves, protocol):
+    found = fit("one_tissue", curves, protocol.inputs, hold={"k2": "0.1 1/min"})
+    assert found.notes == ({},) * len(curves.names)
+
+
 @pytest.mark.parametrize("name", ["one_tissue", "two_tissue", "patlak", "srtm"])
 def test_a_missing_value_or_an_empty_region_spoils_its_own_region_only(name, protocol_for):
     model = catalog.find("models", name)

@@ -102,10 +102,11 @@ def folder(tmp_path_factory) -> Path:
     return place
 
 
-def stored(folder: Path, text: str) -> session.StoredSession:
+def stored(folder: Path, text: str, scratch: Path | None = None) -> session.StoredSession:
+    """What the session of a study leaves; its maps only where there is a scratch folder."""
     study = check_study(tomllib.loads(STUDY + text), folder / "study.toml")
     (one,) = plan(study)
-    return session.measured(one)
+    return session.measured(one, scratch)
 
 
 def value(table: pd.DataFrame, region: str, metric: str) -> float:
@@ -186,34 +187,38 @@ def test_an_option_that_an_input_cannot_use_is_refused(folder, source, said):
         stored(folder, f'[[inputs]]\n{source}\n[[fit]]\nmodel = "srtm"')
 
 
-def test_frames_weigh_as_the_study_says(folder, tmp_path):
-    fitted = '[[fit]]\nmodel = "patlak"\nstart = "20 min"\n'
-    mapped = fitted.replace("fit", "map")
+PATLAK = INPUTS + '[[fit]]\nmodel = "patlak"\nstart = "20 min"\n'
+
+
+def test_frames_weigh_as_the_study_says(folder):
     alike = f"sd = {np.full(START.size, 2.0).tolist()}"
-    said = [
-        stored(folder, INPUTS + fitted + more).measurements for more in ("", 'sd = "counts"', alike)
-    ]
+    said = [stored(folder, PATLAK + more).measurements for more in ("", 'sd = "counts"', alike)]
     Ki = [value(one, "tumour", "patlak_Ki") for one in said]
     # the plot of a noiseless curve is all but straight: its points' weights move it a little
     assert len(set(Ki)) == 3
     assert Ki == pytest.approx([Ki[0]] * 3, rel=1e-2)
-    for text, error, words in (
-        (fitted + 'sd = "noise"', InputError, "noise of the curves is not known"),
-        (fitted + "sd = [1.0, 2.0]", InputError, "sd has shape"),
-        (fitted + 'sd = "guess"', StudyError, "guess"),
-    ):
-        with pytest.raises(error, match=words):
-            stored(folder, INPUTS + text)
-    for said, match in (("root", "expected 'counts', 'equal' or numbers"), ("counts", None)):
-        path = folder / f"by_{said}.toml"
-        path.write_text(STUDY + INPUTS + mapped + f'sd = "{said}"\n', encoding="utf-8")
-        if match is None:
-            igdd.run(path, out=tmp_path / "b")
-        else:
-            with pytest.raises(InputError, match=match):
-                igdd.run(path, out=tmp_path / "a")
-    account = next((tmp_path / "b").rglob("map.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ('sd = "noise"', InputError, "noise of the curves is not known"),
+        ("sd = [1.0, 2.0]", InputError, "sd has shape"),
+        ('sd = "guess"', StudyError, "guess"),
+    ],
+)
+def test_a_weighting_that_cannot_be_had_is_refused(folder, text, error, said):
+    with pytest.raises(error, match=said):
+        stored(folder, PATLAK + text)
+
+
+def test_the_frames_of_a_map_weigh_by_what_all_voxels_share(folder, tmp_path):
+    mapped = PATLAK.replace("fit", "map")
+    stored(folder, mapped + 'sd = "counts"', tmp_path)
+    account = next(tmp_path.rglob("map.json"))
     assert json.loads(account.read_text())["FrameDeviations"][-1] > 0
+    with pytest.raises(InputError, match="expected 'counts', 'equal' or numbers"):
+        stored(folder, mapped + 'sd = "root"', tmp_path)
 
 
 def test_blood_without_a_clock_is_refused(folder, tmp_path):

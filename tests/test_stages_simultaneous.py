@@ -10,7 +10,7 @@ from igdd.errors import FitError, InputError
 from igdd.kinetics import InputCurve, Protocol
 from igdd.stages.simultaneous import simultaneous_input
 from igdd.types import Curves, Frames
-from test_stages_fit import curves_of
+from region_curves import curves_of
 from tissue_curves import MINUTE, bolus, frames
 
 SCALE = 1.7
@@ -38,7 +38,7 @@ def curves(Vb: float, noise: float, seed: int = 1) -> Curves:
     parameters = np.column_stack([REGIONS, np.full(4, Vb), np.zeros(4)])
     clean = model.predict(parameters, Protocol(frames=OF, inputs=inputs(SCALE)))
     rng = np.random.default_rng(seed)
-    return curves_of(clean + noise * rng.standard_normal(clean.shape), OF)
+    return curves_of(clean + noise * rng.standard_normal(clean.shape), OF, unit="kBq/mL")
 
 
 def sample(sd: float = 0.05):

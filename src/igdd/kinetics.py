@@ -190,14 +190,15 @@ Solver = Callable[[np.ndarray, np.ndarray | None], Solution]
 class Fit:
     """A model fitted to the curves of named regions, its fitted and derived parameters together.
 
-    parameters  names (p,), with their `units` (SI) and `display` units
-    values      (n, p); covariance (n, p, p)
+    names       of the n regions
+    parameters  names of the p parameters, fitted, held and derived; `display`: their display units
+    values      (n, p); covariance (n, p, p); both in SI units
     predicted   (n, t), NaN in frames that were not used
     sd          (n, t) standard deviations that weighted the fit, or None: all frames alike
     aicc        (n,) NaN where n - k - 1 < 1
     freedom     (n,) degrees of freedom of the standard errors, frames less fitted parameters
     flags       one tuple for each region
-    notes       one mapping for each region: t*, chosen by rule or given
+    notes       one mapping for each region, in SI units: what was chosen for all alike, such as t*
     limits      (n, p, 2) of 95 % by profile likelihood, infinite where the data set none; NaN for
                 derived and held parameters; None: not asked for
     """

@@ -248,7 +248,7 @@ def _time_factor(
     if given is None and not said and _plain(start) not in SECONDS:
         raise UnitsError(
             f"{path}: nothing says in which unit {start} is; expected a header such as "
-            f'\'{start}[s]\', a JSON with "{start}": {{"Units": "s"}}, or time_unit=\'s\''
+            f'\'{start}[s]\', a JSON with "{start}": {{"Units": "s"}}, or --time-unit s'
         )
     unit = given or agreed_unit(said or [("PETPrep", "s")], start, "s", path)
     try:

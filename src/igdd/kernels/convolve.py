@@ -136,14 +136,6 @@ def _phi(x: float) -> tuple[float, float, float, float, float]:
 
 
 @njit(cache=True, nogil=True)
-def _step(
-    h: float, rate: float, low: float, high: float, state: np.ndarray, following: np.ndarray
-) -> None:
-    """Carry (F, G, dF, dG) over a segment of length h whose input runs from low to high."""
-    _carry(h, _phi(rate * h), low, high, state, following)
-
-
-@njit(cache=True, nogil=True)
 def _carry(
     h: float,
     phi: tuple[float, float, float, float, float],
@@ -152,7 +144,9 @@ def _carry(
     state: np.ndarray,
     following: np.ndarray,
 ) -> None:
-    """The same, with the phi functions of rate times h at hand."""
+    """Carry (F, G, dF, dG), d by the rate, over a segment of length h whose input runs from low to
+    high; phi holds phi_0 to phi_4 of rate times h.
+    """
     phi0, phi1, phi2, phi3, phi4 = phi
     rise = high - low
     convolved, summed, convolved_by_rate, summed_by_rate = state
@@ -188,7 +182,7 @@ def _until(
     high = values[knot]
     if knot + 1 < time.size:
         high += (values[knot + 1] - values[knot]) * h / (time[knot + 1] - time[knot])
-    _step(h, rate, values[knot], high, states[knot], state)
+    _carry(h, _phi(rate * h), values[knot], high, states[knot], state)
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,8 @@ Function = Callable[[np.ndarray], np.ndarray]
 MOST_KNOTS = 50_000
 MOST_STEPS = 200
 MOST_SAMPLES = 20_000  # five hours of an autosampler at 1 s
+# Of the value: by how much straight lines between knots may miss a curve.
+MISS = 1e-4
 # Of the peak: below it a curve counts as not yet risen, and a sample's noise no longer falls.
 RISEN, FLOOR = 0.05, 0.01
 
@@ -89,7 +91,7 @@ MODELS = (*_SHAPES, "spline", "monotone")
 
 
 def sample_sd(time: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Relative standard deviations by which blood samples are weighted, where none are known.
+    """Relative standard deviations (n,) by which blood samples are weighted.
 
     Counting noise of a sample that stands for the time around it: the variance is proportional to
     the value (not below 1 % of the peak) and to one over the gap between its neighbours, so that
@@ -104,15 +106,13 @@ def fit(
     model: str,
     time: np.ndarray,
     values: np.ndarray,
-    sd: np.ndarray | None = None,
     held: Mapping[str, float] | None = None,
 ) -> InputFit:
-    """Fit a model to samples in s and any unit.
+    """Fit a model to samples in s and any unit, weighted by `sample_sd`.
 
     model  tri_exponential, feng, feng_infusion; "spline": as sampled up to the peak, then a cubic
            smoothing spline of the logarithm over log time (generalised cross-validation);
            "monotone": after the peak through every sample, without a wiggle between them
-    sd     of the samples, up to a common factor; by default `sample_sd`
     held   parameters that are known, e.g. {"infusion": 60.0}
     """
     if model not in MODELS:
@@ -126,12 +126,12 @@ def fit(
         )
     if not np.max(values) > 0:
         raise FitError("an input model needs samples above zero; found none")
-    scale = sample_sd(time, values) if sd is None else sd
+    sd = sample_sd(time, values)
     if model in _SHAPES:
-        return _fit_shape(model, (time, values, scale), held or {})
+        return _fit_shape(model, (time, values, sd), held or {})
     if held:
         raise InputError(f"a {model} has no parameters to hold; found {', '.join(held)}")
-    function, breaks = _decay_spline(time, values, scale if model == "spline" else None)
+    function, breaks = _decay_spline(time, values, sd if model == "spline" else None)
     residual = float(np.sqrt(np.mean((function(time) - values) ** 2)))
     return InputFit(model=model, function=function, breaks=breaks, residual=residual)
 
@@ -139,6 +139,7 @@ def fit(
 def _fit_shape(
     model: str, samples: tuple[np.ndarray, np.ndarray, np.ndarray], held: Mapping[str, float]
 ) -> InputFit:
+    """A shape fitted to samples (time, values, sd): times but the start are searched as logs."""
     columns, names = _SHAPES[model]
     time, values, sd = samples
     if unknown := set(held) - set(names):
@@ -177,12 +178,13 @@ def _fit_shape(
         model=model,
         function=lambda at: np.asarray(columns(np.asarray(at, float), shape) @ weights),
         parameters=parameters,
-        breaks=_kinks(parameters),
+        breaks=_breaks(parameters),
         residual=float(np.sqrt(np.mean((columns(time, shape) @ weights - values) ** 2))),
     )
 
 
-def _kinks(parameters: Mapping[str, float]) -> tuple[float, ...]:
+def _breaks(parameters: Mapping[str, float]) -> tuple[float, ...]:
+    """Times in s at which a shape has a kink: its start, and the end of its rise or infusion."""
     start = parameters["start"]
     later = (start + parameters[name] for name in ("rise", "infusion") if name in parameters)
     return (start, *later)
@@ -222,6 +224,7 @@ def _onset(time: np.ndarray, values: np.ndarray) -> tuple[float, float]:
 
 
 def _starts(time: np.ndarray, values: np.ndarray, free: list[str]) -> list[np.ndarray]:
+    """Points from which a shape is searched: two sets of rates, each with two lengths of rise."""
     onset, peak = _onset(time, values)
     length = max(peak - onset, float(np.diff(time).min()))
     slowest = time[-1] - onset
@@ -239,6 +242,7 @@ def _starts(time: np.ndarray, values: np.ndarray, free: list[str]) -> list[np.nd
 
 
 def _bounds(time: np.ndarray, values: np.ndarray, free: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest value of each free parameter, as it is searched."""
     onset, peak = _onset(time, values)
     gap = float(np.diff(time).min())
     span = float(time[-1] - time[0])
@@ -297,15 +301,11 @@ def _smoothing(place: np.ndarray, level: np.ndarray, weight: np.ndarray) -> Func
 
 
 def knots(
-    function: Function,
-    start: float,
-    end: float,
-    breaks: Iterable[float] = (),
-    tolerance: float = 1e-4,
+    function: Function, start: float, end: float, breaks: Iterable[float] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times and values between which straight lines stand for a function.
 
-    Intervals are halved until a line misses their quarter points by less than `tolerance` of the
+    Intervals are halved until a line misses their quarter points by less than `MISS` of the
     function there, or of 1 % of its peak where it is lower. Kinks belong into `breaks`.
     """
     if not end > start:
@@ -333,7 +333,7 @@ def knots(
         for share in (0.25, 0.5, 0.75):
             exact = function(left + share * (right - left))
             line = values[open_] * (1 - share) + values[open_ + 1] * share
-            allowed = tolerance * np.maximum(np.abs(exact), FLOOR * peak)
+            allowed = MISS * np.maximum(np.abs(exact), FLOOR * peak)
             miss |= np.abs(exact - line) > allowed
         miss &= right - left > 1e-9 * max(abs(start), abs(end), 1.0)
         settled[open_[~miss]] = True

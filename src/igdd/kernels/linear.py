@@ -36,16 +36,13 @@ def solve_linear(
     design: np.ndarray,
     values: np.ndarray,
     sd: np.ndarray | None = None,
-    *,
-    absolute: bool = False,
 ) -> LinearFit:
     """Coefficients of `values` (n, t) in the columns of `design`, by least squares.
 
-    design    (t, k) for all curves or (n, t, k), one for each
-    sd        (t,) or (n, t) standard deviations; infinite: the frame is not used; None: all alike
-    absolute  whether `sd` is in the unit of `values`; else it only says how the frames compare, and
-              the covariance is scaled by the residual variance with n - k degrees of freedom (NaN
-              where that is 0)
+    design  (t, k) for all curves or (n, t, k), one for each
+    sd      (t,) or (n, t) standard deviations; infinite: the frame is not used; None: all alike.
+            They say how the frames compare: the covariance is scaled by the residual variance with
+            t - k degrees of freedom (NaN where that is 0)
 
     A curve with a value missing in a frame that is used, or with a design of less than full rank,
     is NaN with the bit NOT_FITTED; the others do not notice.
@@ -70,7 +67,6 @@ def solve_linear(
     squares = np.sum((weighted - np.einsum(by_row, columns, coefficients)) ** 2, axis=1)
     spare = used.sum(axis=1) - columns.shape[-1]
     variance = np.where(spare > 0, squares / np.maximum(spare, 1), np.nan)
-    variance = np.ones(curves) if absolute else variance
     covariance = (inverse @ np.swapaxes(inverse, 1, 2)) * variance[:, None, None]
     return LinearFit(
         coefficients=np.where(full[:, None], coefficients, np.nan),

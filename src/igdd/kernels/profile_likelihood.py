@@ -30,28 +30,22 @@ BETTER = 1e-3
 
 
 class Interval(NamedTuple):
-    """Ends of an interval; infinite where the deviance never rises enough.
+    """Ends of an interval, or the parameter's own bounds; infinite where the deviance never rises
+    enough.
 
-    at_bound  (2,) whether an end is the parameter's own bound, the deviance there being too low
-    better    whether a lower deviance than the supposed minimum was met on the way
+    better  whether a lower deviance than the supposed minimum was met on the way
     """
 
     low: float
     high: float
-    at_bound: tuple[bool, bool]
     better: bool
-
-    @property
-    def unbounded(self) -> bool:
-        """Whether a side has no end."""
-        return not (np.isfinite(self.low) and np.isfinite(self.high))
 
 
 class Situation(NamedTuple):
     """One fitted curve: model, values (t,), standard deviations (t,) or None, parameters (p,).
 
-    bounds    (p, 2); free (p,) which parameters were fitted
-    absolute  whether `sd` is in the unit of the values; else the noise is estimated with the rest
+    sd      how the frames compare; the size of the noise is estimated with the rest
+    bounds  (p, 2); free (p,) which parameters were fitted
     """
 
     predict: Predict
@@ -60,23 +54,17 @@ class Situation(NamedTuple):
     parameters: np.ndarray
     bounds: np.ndarray
     free: np.ndarray
-    absolute: bool = False
 
 
-def rise(level: float = 0.95) -> float:
-    """Rise of the deviance at the ends of an interval: the quantile of chi2 with 1 degree.
-
-    >>> round(rise(0.95), 4)
-    3.8415
-    """
-    return float(special.chdtri(1, 1 - level))
-
-
-def exact_rise(frames: int, fitted: int, level: float = 0.95) -> float:
-    """The same for a noise that was estimated from n samples and k parameters.
+def rise(frames: int, fitted: int, level: float = 0.95) -> float:
+    """Rise of the deviance at the ends of an interval, from n samples and k fitted parameters.
 
     n ln(1 + F / (n - k)) with F of 1 and n - k degrees of freedom: for a linear model the interval
     is then Student's, however few the samples (Bates and Watts, Nonlinear Regression, 1988, 6.1).
+    For many samples it is the quantile of chi2 with one degree of freedom.
+
+    >>> round(rise(10, 2), 4), round(rise(10**7, 2), 4)
+    (5.0965, 3.8415)
     """
     spare = frames - fitted
     if spare < 1:
@@ -89,23 +77,22 @@ def profile_likelihood(
     best: float,
     step: float,
     bounds: tuple[float, float],
-    limit: float | None = None,
+    limit: float,
 ) -> Interval:
     """Interval of a parameter in which the least deviance stays within `limit` of its minimum.
 
     deviance  value of the parameter -> least deviance over all others
     best      value at the minimum; step: about a standard error, where the search begins
-    limit     rise at the ends, default that of a 95 % interval
+    limit     rise at the ends, such as `rise` gives it
 
-    >>> found = profile_likelihood(lambda x: (x - 3.0) ** 2 / 0.25, 3.0, 0.5, (0.0, np.inf))
+    >>> found = profile_likelihood(lambda x: (x - 3.0) ** 2 / 0.25, 3.0, 0.5, (0.0, np.inf), 3.8415)
     >>> round(found.low, 3), round(found.high, 3)
     (2.02, 3.98)
     """
-    limit = rise() if limit is None else limit
     least = deviance(best)
     # With as many parameters as samples nothing is known of the noise, and all is possible.
     if not (np.isfinite(limit) and np.isfinite(least) and bounds[0] <= best <= bounds[1]):
-        return Interval(*bounds, (False, False), False)
+        return Interval(*bounds, False)
     lowest = [least]
 
     def over(value: float) -> float:
@@ -115,15 +102,15 @@ def profile_likelihood(
         return found - least - limit if np.isfinite(found) else np.inf
 
     width = step if np.isfinite(step) and step > 0 else 0.1 * (abs(best) or 1.0)
-    low, at_low = _end(over, best, -width, limit, bounds[0])
-    high, at_high = _end(over, best, width, limit, bounds[1])
-    return Interval(low, high, (at_low, at_high), bool(min(lowest) < least - BETTER))
+    low = _end(over, best, -width, limit, bounds[0])
+    high = _end(over, best, width, limit, bounds[1])
+    return Interval(low, high, bool(min(lowest) < least - BETTER))
 
 
 def _end(
     over: Callable[[float], float], best: float, step: float, limit: float, bound: float
-) -> tuple[float, bool]:
-    """One end of the interval, and whether it is the bound."""
+) -> float:
+    """One end of the interval: where the deviance has risen by the limit, or the bound before."""
     inner, depth = best, -limit
     for count in range(STEPS):
         outer = best + step * 2.0**count
@@ -131,11 +118,11 @@ def _end(
         outer = bound if reached else outer
         height = over(outer)
         if height > 0:
-            return _crossing(over, (inner, depth), (outer, height)), False
+            return _crossing(over, (inner, depth), (outer, height))
         if reached:
-            return bound, True
+            return bound
         inner, depth = outer, height
-    return float(np.sign(step) * np.inf), False
+    return float(np.sign(step) * np.inf)
 
 
 def _crossing(
@@ -159,15 +146,14 @@ def _crossing(
 
 
 def fitted_interval(situation: Situation, column: int, limit: float | None = None) -> Interval:
-    """Interval of one parameter of a fitted curve; the rise is `exact_rise` unless given.
+    """Interval of one parameter of a fitted curve, of 95 % unless a rise of the deviance is given.
 
     Each refit begins where the one before it ended, and at the best parameters.
     """
     weight = weights(situation.sd, situation.values[None].shape)[0]
     used = weight > 0
     frames, fitted = int(used.sum()), int(situation.free.sum())
-    if limit is None:
-        limit = rise() if situation.absolute else exact_rise(frames, fitted)
+    limit = rise(frames, fitted) if limit is None else limit
     deviance, error = _deviance_of(situation, column, weight, frames)
     best = float(situation.parameters[column])
     low, high = situation.bounds[column]
@@ -204,7 +190,7 @@ def _deviance_of(
         if not np.isfinite(total):
             return float("inf")
         last["start"] = parameters
-        return total if situation.absolute else frames * float(np.log(max(total, 1e-300)))
+        return frames * float(np.log(max(total, 1e-300)))
 
     local = fit_curves(
         situation.predict, values, sd, situation.parameters[None], situation.bounds,

@@ -1,4 +1,4 @@
-"""What Patlak, Logan and MA1 share: which frames make the line, and answers from solved lines."""
+"""What graphical analyses share: which frames make the line, and answers from solved lines."""
 
 from __future__ import annotations
 
@@ -69,11 +69,9 @@ def prepare(kind: int, natural: Natural, protocol: Protocol) -> Solver:
     from igdd.kernels import graphical
 
     start, end = protocol.frames.start, protocol.frames.end
-    vascular = float(protocol.held.get("Vb", 0.0))
-    if not 0 <= vascular < 1:
-        raise InputError(f"Vb is held at {vascular:g}; expected a share from 0 to below 1")
+    vascular = held_share(protocol)
     if kind != graphical.PATLAK:
-        _check_whole(protocol)
+        check_whole(protocol)
     plot = graphical.Plot(
         kind=kind,
         plasma=protocol.mean("plasma")[0],
@@ -83,18 +81,31 @@ def prepare(kind: int, natural: Natural, protocol: Protocol) -> Solver:
         scale=1 / (1 - vascular),
         offset=vascular * protocol.mean("blood")[0] if vascular else np.zeros(start.size),
     )
-    fixed = protocol.options.get("start")
+    return solver(plot, natural, protocol)
+
+
+def solver(plot: Plot, natural: Natural, protocol: Protocol) -> Solver:
+    """Solver for a plot's two parameters and Vb; t* and bootstrap as the options say."""
     _check_used(plot, protocol)
+    fixed = protocol.options.get("start")
     analysis = Analysis(plot=plot, natural=natural, protocol=protocol, fixed=fixed)
+    replicates = int(protocol.options.get("replicates") or 0)
 
     def solve(curves: np.ndarray, sd: np.ndarray | None = None) -> Solution:
         found = _solve(analysis, curves, sd)
-        replicates = int(protocol.options.get("replicates") or 0)
         if not replicates or found.predicted is None:
             return found
         return _bootstrapped(analysis, found, curves, sd, replicates)
 
     return solve
+
+
+def held_share(protocol: Protocol) -> float:
+    """The share of blood Vb that is held; 0 where nothing is said."""
+    share = float(protocol.held.get("Vb", 0.0))
+    if not 0 <= share < 1:
+        raise InputError(f"Vb is held at {share:g}; expected a share from 0 to below 1")
+    return share
 
 
 def used_frames(protocol: Protocol) -> np.ndarray:
@@ -247,7 +258,7 @@ def _check_used(plot: Plot, protocol: Protocol) -> None:
         )
 
 
-def _check_whole(protocol: Protocol) -> None:
+def check_whole(protocol: Protocol) -> None:
     """Refuse tissue data that cannot be integrated: frames with a gap, or a late first one."""
     from igdd.kernels import convolve, graphical
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from igdd.declare import Parameter
 
+# Bounds of a number that may be of either sign and any size, as those of a linear solution.
+UNBOUNDED = (-float("inf"), float("inf"))
+
 # Tissue models: exchange with plasma, blood in the vessels, the sampler's delay.
 K1 = Parameter(
     "K1", "mL/cm3/min", (0.0, 10.0), help="transfer from plasma to tissue", start=(0.1, 0.5)
@@ -21,6 +24,9 @@ DELAY = Parameter(
 # Contrast models.
 KTRANS = Parameter(
     "Ktrans", "1/min", (0.0, 10.0), "Q.PH1.008", "volume transfer constant", start=(0.1,)
+)
+KEP = Parameter(
+    "kep", "1/min", code="Q.PH1.009.ep", help="rate constant back to plasma, Ktrans / ve"
 )
 VE = Parameter(
     "ve", "1", (0.0, 1.0), "Q.PH1.001.e", "interstitial volume fraction", start=(0.05, 0.3)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from igdd.errors import InputError
 from igdd.kinetics import Protocol, Solution, Solver
 from igdd.models import _graphical
-
-if TYPE_CHECKING:
-    from igdd.kernels.graphical import Plot
 
 # Relative distance from straight lines between the frames' middles that is rounding.
 STRAIGHT = 1e-9
@@ -40,21 +36,27 @@ def level_and_area(protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
     return level, area
 
 
-def line(plot: Plot, protocol: Protocol) -> Solver:
-    """Solver for the two coefficients of a plot's line; t* as the options say, or by rule."""
-    _graphical._check_used(plot, protocol)
-    analysis = _graphical.Analysis(
-        plot=plot,
-        natural=_graphical.unchanged,
-        protocol=protocol,
-        fixed=protocol.options.get("start"),
+def line(kind: int, level: np.ndarray, area: np.ndarray, protocol: Protocol) -> Solver:
+    """Solver for the two coefficients of the line of the kernel's `kind` against a reference.
+
+    level, area  (t,) the reference over the frames, and what the plot has for its running integral
+    """
+    from igdd.kernels import graphical
+
+    frames = protocol.frames
+    plot = graphical.Plot(
+        kind=kind,
+        plasma=level,
+        area=area,
+        running=graphical.running_weights(frames.start, frames.end, protocol.integration),
+        used=np.flatnonzero(_graphical.used_frames(protocol)),
+        scale=1.0,
+        offset=np.zeros(frames.start.size),
     )
-    replicates = int(protocol.options.get("replicates") or 0)
+    whole = _graphical.solver(plot, _graphical.unchanged, protocol)
 
     def solve(curves: np.ndarray, sd: np.ndarray | None = None) -> Solution:
-        found = _graphical._solve(analysis, curves, sd)
-        if replicates and found.predicted is not None:
-            found = _graphical._bootstrapped(analysis, found, curves, sd, replicates)
+        found = whole(curves, sd)
         # The third parameter of a plasma analysis is the share of blood, which is none here.
         return replace(
             found, parameters=found.parameters[:, :2], covariance=found.covariance[:, :2, :2]

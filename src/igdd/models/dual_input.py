@@ -27,7 +27,7 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.kernels.exchange import exponentials
 from igdd.kinetics import Protocol
-from igdd.models._parameters import ARTERIAL_DELAY, KTRANS
+from igdd.models._parameters import ARTERIAL_DELAY, KEP, KTRANS
 
 # Volumes below this are taken as this: the limit of no volume is reached to rounding.
 SMALLEST = 1e-9
@@ -157,7 +157,7 @@ MODELS = (
         extended_tofts,
         parameters=(_KTRANS, _VE, _VP, *_MIXTURE),
         needs=_NEEDS,
-        derived=(Parameter("kep", "1/min", code="Q.PH1.009.ep", help="rate back to plasma"),),
+        derived=(KEP,),
         derive=derive_kep,
         help="extended Tofts model of the liver: artery and portal vein",
         reference=f"CAPLEX M.IC1.005, doi:10.1002/mrm.29840; {_MADYM} (DIETM)",

@@ -12,28 +12,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from igdd.declare import Model, Parameter
+from igdd.declare import Model
 from igdd.kinetics import Protocol, Solver
-from igdd.models import _exponentials
+from igdd.models import _exponentials, tofts
 from igdd.models._exponentials import Arrays, Form
-from igdd.models._parameters import ARTERIAL_DELAY, KTRANS, VE, VP
+from igdd.models._parameters import ARTERIAL_DELAY, KEP, KTRANS, VE, VP
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Concentration in the tissue (n, t) in the input's unit, of (Ktrans, ve, vp, delay) in SI."""
-    Ktrans, ve, vp, delay = parameters.T
-    kep = np.divide(Ktrans, ve, out=np.zeros_like(ve), where=ve > 0)
-    # Without an interstitium nothing stays: the limit of a small one.
-    entering = np.where(ve > 0, Ktrans, 0.0)
+    vp, entering, kep, delay = canonical(list(parameters.T))
     leaked = entering[:, None] * protocol.convolve("plasma", kep, delay)
     return np.asarray(vp[:, None] * protocol.mean("plasma", delay) + leaked)
-
-
-def derive(parameters: np.ndarray) -> np.ndarray:
-    """Rate constant back to plasma, kep = Ktrans / ve [1/s], (n, 1)."""
-    Ktrans, ve = parameters.T[:2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(Ktrans / ve)[:, None]
 
 
 PARAMETERS = (KTRANS, VE, VP, ARTERIAL_DELAY)
@@ -41,15 +31,15 @@ PARAMETERS = (KTRANS, VE, VP, ARTERIAL_DELAY)
 
 def natural(canonical: Arrays) -> Arrays:
     """The model's parameters of coefficients and rates."""
-    vp, Ktrans, kep, delay = canonical
-    return Ktrans, Ktrans / kep, vp, delay
+    vp, *exchange = canonical
+    Ktrans, ve, delay = tofts.natural(exchange)
+    return Ktrans, ve, vp, delay
 
 
 def canonical(parameters: Arrays) -> Arrays:
     """Coefficients and rates of the model's parameters."""
     Ktrans, ve, vp, delay = parameters
-    kep = np.divide(Ktrans, ve, out=np.zeros_like(ve), where=ve > 0)
-    return vp, np.where(ve > 0, Ktrans, 0.0), kep, delay
+    return vp, *tofts.canonical((Ktrans, ve, delay))
 
 
 def prepare(protocol: Protocol) -> Solver:
@@ -75,15 +65,8 @@ MODELS = (
         predict,
         parameters=PARAMETERS,
         needs=("plasma",),
-        derived=(
-            Parameter(
-                "kep",
-                "1/min",
-                code="Q.PH1.009.ep",
-                help="rate constant back to plasma, Ktrans / ve",
-            ),
-        ),
-        derive=derive,
+        derived=(KEP,),
+        derive=tofts.derive,
         prepare=prepare,
         voxelwise=True,
         help="extended Tofts model: interstitium and vessels",

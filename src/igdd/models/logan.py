@@ -20,6 +20,7 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _graphical
+from igdd.models._parameters import UNBOUNDED
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -39,8 +40,8 @@ MODELS = (
         "logan",
         predict=predict,
         parameters=(
-            Parameter("VT", "mL/cm3", (-np.inf, np.inf), help="distribution volume"),
-            Parameter("b", "min", (-np.inf, np.inf), help="intercept of the plot"),
+            Parameter("VT", "mL/cm3", UNBOUNDED, help="distribution volume"),
+            Parameter("b", "min", UNBOUNDED, help="intercept of the plot"),
             _graphical.VASCULAR,
         ),
         needs=("plasma",),

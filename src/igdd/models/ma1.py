@@ -19,6 +19,7 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _graphical
+from igdd.models._parameters import UNBOUNDED
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -51,8 +52,8 @@ MODELS = (
         "ma1",
         predict=predict,
         parameters=(
-            Parameter("VT", "mL/cm3", (-np.inf, np.inf), help="distribution volume"),
-            Parameter("b", "min", (-np.inf, np.inf), help="intercept of Logan's plot"),
+            Parameter("VT", "mL/cm3", UNBOUNDED, help="distribution volume"),
+            Parameter("b", "min", UNBOUNDED, help="intercept of Logan's plot"),
             _graphical.VASCULAR,
         ),
         needs=("plasma",),

@@ -15,10 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 from igdd.declare import Model, Parameter
-from igdd.errors import InputError
 from igdd.kernels.exchange import exponentials
 from igdd.kinetics import Protocol, Solution, Solver
 from igdd.models import _graphical
+from igdd.models._parameters import UNBOUNDED
+from igdd.models.two_tissue import DERIVED, derive
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -38,25 +39,14 @@ def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     return np.where(known[:, None], tissue, np.nan)
 
 
-def derive(parameters: np.ndarray) -> np.ndarray:
-    """Volumes VT, VND and VS [mL/cm3] and the binding potential BPND [1], (n, 4)."""
-    K1, k2, k3, k4 = parameters.T[:4]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        VND = K1 / k2
-        BPND = k3 / k4
-        return np.stack([VND * (1 + BPND), VND, VND * BPND, BPND], axis=1)
-
-
 def prepare(protocol: Protocol) -> Solver:
     """Solver for (K1, k2, k3, k4), Vb and delay being held."""
     from igdd.kernels import multilinear
 
     window = protocol.frames.start, protocol.frames.end
-    _graphical._check_whole(protocol)
+    _graphical.check_whole(protocol)
     used = _graphical.used_frames(protocol)
-    Vb, delay = (float(protocol.held.get(name, 0.0)) for name in ("Vb", "delay"))
-    if not 0 <= Vb < 1:
-        raise InputError(f"Vb is held at {Vb:g}; expected a share from 0 to below 1")
+    Vb, delay = _graphical.held_share(protocol), float(protocol.held.get("delay", 0.0))
     area, double = _integrals(protocol, delay)
     single, twofold = multilinear.operators(*window, protocol.integration)
     columns = multilinear.Columns(given=(double, area), own=(twofold, single))
@@ -112,29 +102,22 @@ def _with_held(parameters: np.ndarray, *held: float) -> np.ndarray:
     return np.column_stack([parameters, *(np.full(len(parameters), value) for value in held)])
 
 
-_FREE = (-float("inf"), float("inf"))
-
 MODELS = (
     Model(
         "ma2",
         predict,
         parameters=(
-            Parameter("K1", "mL/cm3/min", bounds=_FREE, help="delivery", start=(0.1,)),
-            Parameter("k2", "1/min", bounds=_FREE, help="rate back to plasma", start=(0.1,)),
-            Parameter("k3", "1/min", bounds=_FREE, help="rate of binding", start=(0.1,)),
-            Parameter("k4", "1/min", bounds=_FREE, help="rate of release", start=(0.05,)),
+            Parameter("K1", "mL/cm3/min", UNBOUNDED, help="delivery", start=(0.1,)),
+            Parameter("k2", "1/min", UNBOUNDED, help="rate back to plasma", start=(0.1,)),
+            Parameter("k3", "1/min", UNBOUNDED, help="rate of binding", start=(0.1,)),
+            Parameter("k4", "1/min", UNBOUNDED, help="rate of release", start=(0.05,)),
             Parameter("Vb", "1", bounds=(0.0, 1.0), help="blood volume fraction", held=0.0),
             Parameter("delay", "s", bounds=(-60.0, 60.0), help="delay of the input", held=0.0),
         ),
         needs=("plasma",),
         help="two-tissue volumes by multilinear analysis, all frames",
         reference="doi:10.1097/01.WCB.0000038000.34930.4E",
-        derived=(
-            Parameter("VT", "mL/cm3", help="total distribution volume"),
-            Parameter("VND", "mL/cm3", help="non-displaceable distribution volume"),
-            Parameter("VS", "mL/cm3", help="specific distribution volume"),
-            Parameter("BPND", "1", help="binding potential"),
-        ),
+        derived=DERIVED,
         derive=derive,
         prepare=prepare,
         closed=True,

@@ -5,6 +5,7 @@ With C the tissue and C' the reference tissue, both with one compartment,
     MRTM1   C = k2 int C' - k2 / (1 + BPND) int C + R1 C'
     MRTM2   C = R1 k2' (int C' + C' / k2') - R1 k2' / (1 + BPND) int C,      k2' = k2 / R1
 
+which are the integrals of the simplified reference tissue model (`igdd.models.srtm`).
 Ichise et al., J Cereb Blood Flow Metab 2003;23:1096, doi:10.1097/01.WCB.0000085441.37552.CA.
 The same equations hold for two tissue compartments from the time t* on at which the tissue moves in
 step with its plasma (`start`); R1 then has no meaning of its own. k2' belongs to the reference
@@ -21,7 +22,8 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.errors import InputError
 from igdd.kinetics import Protocol, Solution, Solver
-from igdd.models import _graphical, _reference
+from igdd.models import _graphical, _reference, srtm
+from igdd.models._parameters import UNBOUNDED
 
 if TYPE_CHECKING:
     from igdd.kernels.multilinear import Natural
@@ -30,25 +32,10 @@ if TYPE_CHECKING:
 VOTE = 0.5
 
 
-def predict_mrtm1(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Tissue (n, t) of (R1, k2, BPND): what the simplified reference tissue model says."""
-    R1, k2, BPND = parameters.T
-    apparent = np.divide(k2, 1 + BPND, out=np.zeros_like(k2), where=1 + BPND > 0)
-    retained = (k2 - R1 * apparent)[:, None] * protocol.convolve("reference", apparent)
-    return np.asarray(R1[:, None] * protocol.mean("reference") + retained)
-
-
 def predict_mrtm2(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Tissue (n, t) of (R1, BPND, k2prime): the same with k2 = R1 k2'."""
+    """Tissue (n, t) of (R1, BPND, k2prime) in SI: `srtm.predict` with k2 = R1 k2'."""
     R1, BPND, k2prime = parameters.T
-    return predict_mrtm1(np.stack([R1, R1 * k2prime, BPND], axis=1), protocol)
-
-
-def derive_mrtm1(parameters: np.ndarray) -> np.ndarray:
-    """k2' of the reference and k2a = k2 / (1 + BPND), both [1/s], (n, 2)."""
-    R1, k2, BPND = parameters.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.stack([k2 / R1, k2 / (1 + BPND)], axis=1)
+    return srtm.predict(np.stack([R1, R1 * k2prime, BPND], axis=1), protocol)
 
 
 def derive_mrtm2(parameters: np.ndarray) -> np.ndarray:
@@ -158,9 +145,8 @@ def _natural_mrtm2(k2prime: float) -> Natural:
     return natural
 
 
-_FREE = (-float("inf"), float("inf"))
-_R1 = Parameter("R1", "1", bounds=_FREE, help="delivery relative to the reference", start=(1.0,))
-_BPND = Parameter("BPND", "1", bounds=_FREE, help="binding potential", start=(1.0,))
+_R1 = Parameter("R1", "1", UNBOUNDED, help="delivery relative to the reference", start=(1.0,))
+_BPND = Parameter("BPND", "1", UNBOUNDED, help="binding potential", start=(1.0,))
 _APPARENT = Parameter("k2a", "1/min", help="apparent rate back to plasma")
 # No bootstrap: the covariance of these coefficients is known.
 _OPTIONS = tuple(option for option in _graphical.OPTIONS if option.name != "replicates")
@@ -169,17 +155,17 @@ _REFERENCE = "doi:10.1097/01.WCB.0000085441.37552.CA"
 MODELS = (
     Model(
         "mrtm1",
-        predict_mrtm1,
+        srtm.predict,
         parameters=(
             _R1,
-            Parameter("k2", "1/min", bounds=_FREE, help="rate back to plasma", start=(0.1,)),
+            Parameter("k2", "1/min", UNBOUNDED, help="rate back to plasma", start=(0.1,)),
             _BPND,
         ),
         needs=("reference",),
         help="binding by multilinear reference tissue analysis, three coefficients",
         reference=_REFERENCE,
         derived=(Parameter("k2prime", "1/min", help="rate of the reference"), _APPARENT),
-        derive=derive_mrtm1,
+        derive=srtm.derive,
         prepare=prepare_mrtm1,
         closed=True,
         voxelwise=True,

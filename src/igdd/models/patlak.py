@@ -20,6 +20,7 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _graphical
+from igdd.models._parameters import UNBOUNDED
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -41,8 +42,8 @@ MODELS = (
         "patlak",
         predict=predict,
         parameters=(
-            Parameter("Ki", "mL/cm3/min", (-np.inf, np.inf), help="net rate of uptake"),
-            Parameter("V", "mL/cm3", (-np.inf, np.inf), help="apparent volume of what exchanges"),
+            Parameter("Ki", "mL/cm3/min", UNBOUNDED, help="net rate of uptake"),
+            Parameter("V", "mL/cm3", UNBOUNDED, help="apparent volume of what exchanges"),
             _graphical.VASCULAR,
         ),
         needs=("plasma",),

@@ -11,15 +11,16 @@ is put on them: a curve without leakage gives values on both sides of zero.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from igdd.declare import Model, Parameter
+from igdd.declare import Model
 from igdd.kinetics import Protocol, Solution, Solver, Status
+from igdd.models._parameters import ARTERIAL_DELAY, KTRANS, UNBOUNDED, VP
 
 NAMES = ("Ktrans", "vp", "delay")
-# Arterial delays in s that a search tries; between the first and the last it finds the best.
-DELAYS = (-20.0, 60.0)
-DELAY_STEP = 1.0
+DELAY_STEP = 1.0  # s between the arterial delays that a search tries
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -83,7 +84,8 @@ def _with_delay(protocol: Protocol, curves: np.ndarray, sd: np.ndarray | None) -
     spread = 1.0 if sd is None else np.asarray(sd)
     starts = np.tile([0.0, 0.0, 0.0], (len(curves), 1))
     least = np.full(len(curves), np.inf)
-    for delay in np.arange(DELAYS[0], DELAYS[1] + DELAY_STEP / 2, DELAY_STEP):
+    first, last = ARTERIAL_DELAY.bounds
+    for delay in np.arange(first, last + DELAY_STEP / 2, DELAY_STEP):
         tried = _at_delay(protocol, float(delay), curves, sd)
         squares = np.nansum(((curves - tried.predicted) / spread) ** 2, axis=1)
         better = np.isfinite(tried.parameters).all(axis=1) & (squares < least)
@@ -93,15 +95,10 @@ def _with_delay(protocol: Protocol, curves: np.ndarray, sd: np.ndarray | None) -
         curves,
         sd,
         starts[:, None],
-        np.array([[-np.inf, np.inf], [-np.inf, np.inf], DELAYS]),
+        np.array([UNBOUNDED, UNBOUNDED, ARTERIAL_DELAY.bounds]),
         free=np.array([name not in protocol.held for name in NAMES]),
     )
-    return Solution(
-        parameters=found.parameters,
-        covariance=found.covariance,
-        status=found.status,
-        predicted=found.predicted,
-    )
+    return Solution(**found._asdict())
 
 
 MODELS = (
@@ -109,31 +106,9 @@ MODELS = (
         "patlak_dce",
         predict,
         parameters=(
-            Parameter(
-                "Ktrans",
-                "1/min",
-                bounds=(-float("inf"), float("inf")),
-                code="Q.PH1.008",
-                help="volume transfer constant",
-                start=(0.1,),
-            ),
-            Parameter(
-                "vp",
-                "1",
-                bounds=(-float("inf"), float("inf")),
-                code="Q.PH1.001.p",
-                help="plasma volume fraction",
-                start=(0.05,),
-            ),
-            Parameter(
-                "delay",
-                "s",
-                bounds=DELAYS,
-                code="Q.PH1.007",
-                help="arterial delay",
-                start=(0.0, 5.0, 10.0),
-                held=0.0,
-            ),
+            replace(KTRANS, bounds=UNBOUNDED),
+            replace(VP, bounds=UNBOUNDED),
+            ARTERIAL_DELAY,
         ),
         needs=("plasma",),
         help="plasma volume and one-way leakage of a contrast agent",

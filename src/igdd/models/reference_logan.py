@@ -18,6 +18,7 @@ from igdd.declare import Model, Option, Parameter
 from igdd.errors import InputError
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _graphical, _reference
+from igdd.models._parameters import UNBOUNDED
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -40,20 +41,11 @@ def derive(parameters: np.ndarray) -> np.ndarray:
 
 def prepare(protocol: Protocol) -> Solver:
     """Solver for (DVR, b); t* as the options say, or by rule."""
-    from igdd.kernels import graphical
+    from igdd.kernels.graphical import LOGAN
 
     level, area = _reference.level_and_area(protocol)
-    frames = protocol.frames
-    plot = graphical.Plot(
-        kind=graphical.LOGAN,
-        plasma=level,
-        area=area + _inverse_k2prime(protocol) * level,
-        running=graphical.running_weights(frames.start, frames.end, protocol.integration),
-        used=np.flatnonzero(_graphical.used_frames(protocol)),
-        scale=1.0,
-        offset=np.zeros(frames.start.size),
-    )
-    return _reference.line(plot, protocol)
+    area = area + _inverse_k2prime(protocol) * level
+    return _reference.line(LOGAN, level, area, protocol)
 
 
 def _inverse_k2prime(protocol: Protocol) -> float:
@@ -66,15 +58,13 @@ def _inverse_k2prime(protocol: Protocol) -> float:
     return 1 / float(k2prime)
 
 
-_FREE = (-float("inf"), float("inf"))
-
 MODELS = (
     Model(
         "reference_logan",
         predict,
         parameters=(
-            Parameter("DVR", "1", bounds=_FREE, help="distribution volume ratio", start=(2.0,)),
-            Parameter("b", "min", bounds=_FREE, help="intercept of the plot", start=(-20.0,)),
+            Parameter("DVR", "1", UNBOUNDED, help="distribution volume ratio", start=(2.0,)),
+            Parameter("b", "min", UNBOUNDED, help="intercept of the plot", start=(-20.0,)),
         ),
         needs=("reference",),
         help="Logan plot against a reference tissue: distribution volume ratio, from late frames",

@@ -17,6 +17,7 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _graphical, _reference
+from igdd.models._parameters import UNBOUNDED
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -29,31 +30,18 @@ def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
 
 def prepare(protocol: Protocol) -> Solver:
     """Solver for (Kiref, V); t* as the options say, or by rule."""
-    from igdd.kernels import graphical
+    from igdd.kernels.graphical import PATLAK
 
-    level, area = _reference.level_and_area(protocol)
-    frames = protocol.frames
-    plot = graphical.Plot(
-        kind=graphical.PATLAK,
-        plasma=level,
-        area=area,
-        running=graphical.running_weights(frames.start, frames.end, protocol.integration),
-        used=np.flatnonzero(_graphical.used_frames(protocol)),
-        scale=1.0,
-        offset=np.zeros(frames.start.size),
-    )
-    return _reference.line(plot, protocol)
+    return _reference.line(PATLAK, *_reference.level_and_area(protocol), protocol)
 
-
-_FREE = (-float("inf"), float("inf"))
 
 MODELS = (
     Model(
         "reference_patlak",
         predict,
         parameters=(
-            Parameter("Kiref", "1/min", bounds=_FREE, help="rate of trapping", start=(0.01,)),
-            Parameter("V", "1", bounds=_FREE, help="share that exchanges", start=(1.0,)),
+            Parameter("Kiref", "1/min", UNBOUNDED, help="rate of trapping", start=(0.01,)),
+            Parameter("V", "1", UNBOUNDED, help="share that exchanges", start=(1.0,)),
         ),
         needs=("reference",),
         help="Patlak plot against a reference tissue that keeps nothing, from the late frames",

@@ -27,16 +27,16 @@ import numpy as np
 from igdd.declare import Model, Option, Parameter
 from igdd.errors import InputError
 from igdd.kinetics import Protocol, Solution, Solver, Status
+from igdd.models._parameters import UNBOUNDED
 
-INFINITE = (-np.inf, np.inf)
 PARAMETERS = (
-    Parameter("iauc_60", "{curve}.s", INFINITE, "Q.CD1.013", "area of the first 60 s"),
-    Parameter("iauc_90", "{curve}.s", INFINITE, "Q.CD1.013", "area of the first 90 s"),
-    Parameter("iauc_120", "{curve}.s", INFINITE, "Q.CD1.013", "area of the first 120 s"),
-    Parameter("peak", "{curve}", INFINITE, "Q.CD1.002", "highest value"),
+    Parameter("iauc_60", "{curve}.s", UNBOUNDED, "Q.CD1.013", "area of the first 60 s"),
+    Parameter("iauc_90", "{curve}.s", UNBOUNDED, "Q.CD1.013", "area of the first 90 s"),
+    Parameter("iauc_120", "{curve}.s", UNBOUNDED, "Q.CD1.013", "area of the first 120 s"),
+    Parameter("peak", "{curve}", UNBOUNDED, "Q.CD1.002", "highest value"),
     Parameter("time_to_peak", "s", code="Q.CD1.010", help="from arrival to the peak"),
-    Parameter("wash_in", "{curve}/s", INFINITE, "Q.CD1.011", "mean slope from arrival to peak"),
-    Parameter("wash_out", "{curve}/s", INFINITE, "Q.CD1.012", "mean fall from peak to end"),
+    Parameter("wash_in", "{curve}/s", UNBOUNDED, "Q.CD1.011", "mean slope from arrival to peak"),
+    Parameter("wash_out", "{curve}/s", UNBOUNDED, "Q.CD1.012", "mean fall from peak to end"),
 )
 # Where time_to_peak stands among the figures that are linear in the curve.
 TIME = 4

@@ -22,9 +22,8 @@ from igdd.models._exponentials import Arrays, Form
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Concentration in the tissue (n, t), of (R1, k2, BPND) in SI."""
-    R1, k2, BPND = parameters.T
-    apparent = np.divide(k2, 1 + BPND, out=np.zeros_like(k2), where=1 + BPND > 0)
-    retained = (k2 - R1 * apparent)[:, None] * protocol.convolve("reference", apparent)
+    R1, amount, apparent, _ = canonical(list(parameters.T))
+    retained = amount[:, None] * protocol.convolve("reference", apparent)
     return np.asarray(R1[:, None] * protocol.mean("reference") + retained)
 
 

@@ -11,24 +11,17 @@ Wu and Carson, J Cereb Blood Flow Metab 2002;22:1440, doi:10.1097/01.WCB.0000033
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from igdd.declare import Model, Parameter
 from igdd.kinetics import Protocol, Solution, Solver
-from igdd.models.mrtm import common_k2prime, derive_mrtm2, predict_mrtm1
+from igdd.models import srtm
+from igdd.models.mrtm import common_k2prime, derive_mrtm2, predict_mrtm2
 
 # Rates k2a in 1/s among which a fit begins: half-lives from 3 s to 10 h.
 RATES = np.geomspace(2e-5, 0.2, 60)
 BOUNDS = ((0.0, 20.0), (-0.99, 100.0))  # of R1 and BPND
 FASTEST = 0.5  # of k2 in 1/s
-
-
-def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Tissue (n, t) of (R1, BPND, k2prime), in SI."""
-    R1, BPND, k2prime = parameters.T
-    return predict_mrtm1(np.stack([R1, R1 * k2prime, BPND], axis=1), protocol)
 
 
 def prepare(protocol: Protocol) -> Solver:
@@ -53,7 +46,7 @@ def prepare(protocol: Protocol) -> Solver:
         R1 = np.clip(coefficients[:, 0], 1e-3, BOUNDS[0][1])
         BPND = np.clip(R1 * k2prime / rate - 1, *BOUNDS[1])
         fitted = levenberg.fit_curves(
-            lambda parameters: predict(with_common(parameters, k2prime), protocol),
+            lambda parameters: predict_mrtm2(with_common(parameters, k2prime), protocol),
             curves,
             sd,
             np.stack([R1, BPND], axis=1)[:, None, :],
@@ -88,7 +81,7 @@ def _three(
     k2 = np.clip(coefficients[:, 1] + R1 * rate, 1e-6, FASTEST)
     BPND = np.clip(k2 / rate - 1, *BOUNDS[1])
     fitted = levenberg.fit_curves(
-        _of(predict_mrtm1, protocol),
+        lambda parameters: srtm.predict(parameters, protocol),
         curves,
         sd,
         np.stack([R1, k2, BPND], axis=1)[:, None, :],
@@ -97,13 +90,6 @@ def _three(
     return Solution(
         parameters=fitted.parameters, covariance=fitted.covariance, status=fitted.status
     )
-
-
-def _of(
-    model: Callable[[np.ndarray, Protocol], np.ndarray], protocol: Protocol
-) -> Callable[[np.ndarray], np.ndarray]:
-    """The model as a function of its parameters alone."""
-    return lambda parameters: model(parameters, protocol)
 
 
 def _nearest(
@@ -130,7 +116,7 @@ def _nearest(
 MODELS = (
     Model(
         "srtm2",
-        predict,
+        predict_mrtm2,
         parameters=(
             Parameter(
                 "R1", "1", bounds=BOUNDS[0], help="delivery relative to the reference", start=(1.0,)

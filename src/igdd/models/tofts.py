@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from igdd.declare import Model, Parameter
+from igdd.declare import Model
 from igdd.kinetics import Protocol, Solver
 from igdd.models import _exponentials
 from igdd.models._exponentials import Arrays, Form
-from igdd.models._parameters import ARTERIAL_DELAY, KTRANS, VE
+from igdd.models._parameters import ARTERIAL_DELAY, KEP, KTRANS, VE
 
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Concentration in the tissue (n, t) in the input's unit, of (Ktrans, ve, delay) in SI."""
-    Ktrans, ve, delay = parameters.T
-    kep = np.divide(Ktrans, ve, out=np.zeros_like(ve), where=ve > 0)
-    # Without an interstitium nothing stays: the limit of a small one.
-    entering = np.where(ve > 0, Ktrans, 0.0)
+    entering, kep, delay = canonical(list(parameters.T))
     return np.asarray(entering[:, None] * protocol.convolve("plasma", kep, delay))
 
 
@@ -45,7 +42,10 @@ def natural(canonical: Arrays) -> Arrays:
 
 
 def canonical(parameters: Arrays) -> Arrays:
-    """Coefficients and rates of the model's parameters."""
+    """Coefficients and rates of the model's parameters.
+
+    Without an interstitium nothing stays: the limit of a small one.
+    """
     Ktrans, ve, delay = parameters
     kep = np.divide(Ktrans, ve, out=np.zeros_like(ve), where=ve > 0)
     return np.where(ve > 0, Ktrans, 0.0), kep, delay
@@ -72,14 +72,7 @@ MODELS = (
         predict,
         parameters=PARAMETERS,
         needs=("plasma",),
-        derived=(
-            Parameter(
-                "kep",
-                "1/min",
-                code="Q.PH1.009.ep",
-                help="rate constant back to plasma, Ktrans / ve",
-            ),
-        ),
+        derived=(KEP,),
         derive=derive,
         prepare=prepare,
         voxelwise=True,

@@ -29,9 +29,7 @@ SMALLEST = 1e-9
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Concentration in the tissue (n, t), of (Fp, PS, ve, vp, delay) in SI."""
     protocol = protocol.of_older_software()
-    Fp, PS, ve, vp, delay = parameters.T
-    plasma, interstitium = np.maximum(vp, SMALLEST), np.maximum(ve, SMALLEST)
-    slow, theta1, fast, theta2 = exponentials(Fp, Fp / plasma, PS / plasma, PS / interstitium)
+    slow, theta1, fast, theta2, delay = canonical(list(parameters.T))
     tissue = slow[:, None] * protocol.convolve("plasma", theta1, delay)
     return np.asarray(tissue + fast[:, None] * protocol.convolve("plasma", theta2, delay))
 

@@ -29,13 +29,10 @@ SMALLEST = 1e-9
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Concentration in the tissue (n, t), of (Fp, PS, vp, delay) in SI."""
-    Fp, PS, vp, delay = parameters.T
-    leaving = Fp + PS
-    E = np.divide(PS, leaving, out=np.zeros_like(PS), where=leaving > 0)
-    rate = leaving / np.maximum(vp, SMALLEST)
-    passing = (Fp * (1 - E))[:, None] * protocol.convolve("plasma", rate, delay)
-    trapped = (Fp * E)[:, None] * protocol.convolve("plasma", np.zeros(Fp.size), delay)
-    return np.asarray(passing + trapped)
+    trapped, passing, leaving, delay = canonical(list(parameters.T))
+    plasma = passing[:, None] * protocol.convolve("plasma", leaving, delay)
+    interstitium = trapped[:, None] * protocol.convolve("plasma", np.zeros(delay.size), delay)
+    return np.asarray(plasma + interstitium)
 
 
 def derive(parameters: np.ndarray) -> np.ndarray:

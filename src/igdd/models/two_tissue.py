@@ -51,6 +51,12 @@ PARAMETERS = (
     VB,
     DELAY,
 )
+DERIVED = (
+    Parameter("VT", "mL/cm3", help="total distribution volume, K1 / k2 (1 + k3 / k4)"),
+    Parameter("VND", "mL/cm3", help="non-displaceable volume, K1 / k2"),
+    Parameter("VS", "mL/cm3", help="specific volume, K1 k3 / (k2 k4)"),
+    Parameter("BPND", "1", help="binding potential, k3 / k4"),
+)
 
 
 def natural(canonical: Arrays) -> Arrays:
@@ -90,12 +96,7 @@ MODELS = (
         predict,
         parameters=PARAMETERS,
         needs=("plasma", "blood"),
-        derived=(
-            Parameter("VT", "mL/cm3", help="total distribution volume, K1 / k2 (1 + k3 / k4)"),
-            Parameter("VND", "mL/cm3", help="non-displaceable volume, K1 / k2"),
-            Parameter("VS", "mL/cm3", help="specific volume, K1 k3 / (k2 k4)"),
-            Parameter("BPND", "1", help="binding potential, k3 / k4"),
-        ),
+        derived=DERIVED,
         derive=derive,
         prepare=prepare,
         voxelwise=True,

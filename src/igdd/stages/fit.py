@@ -17,6 +17,7 @@ from igdd import catalog
 from igdd.declare import Model
 from igdd.errors import InputError
 from igdd.kernels import judge
+from igdd.kernels.curve_slopes import CENTRAL
 from igdd.kinetics import Fit, InputCurve, Integration, Solution, Status
 from igdd.stages import frame_noise
 from igdd.stages import protocol as doors
@@ -24,19 +25,19 @@ from igdd.stages.fit_sets import joined
 from igdd.stages.fit_task import (
     Task,
     check_size,
-    common_names,
+    chosen_frames,
     shared_at_bound,
+    shared_names,
     solve,
-    with_common,
+    with_shared,
 )
 from igdd.stages.profile_limits import with_limits, with_open_flagged
-from igdd.types import Curves, Frames
+from igdd.types import Curves
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Inputs = Mapping[str, InputCurve] | str | Path | Sequence[str | Path]
-STEP = float(np.cbrt(np.finfo(float).eps))
 # An input has risen, and a tissue is enhanced, at this share of its peak; the level of so few
 # samples is told from noise by so many of its standard errors.
 RISEN, FEWEST_EARLY, CERTAINTY = 0.25, 3, 4.0
@@ -100,7 +101,7 @@ def fit(
         declared, curves.unit, settings | options, shown=shown or curves.stated or None
     )
     held = doors.held_values(declared, {} if hold is None else hold, free)
-    frames, used, kept = _frames(declared, curves.frames, window, integration)
+    frames, used, kept = chosen_frames(declared, curves.frames, window, integration)
     protocol = doors.build(
         declared,
         frames,
@@ -116,13 +117,13 @@ def fit(
     spread = None if spread is None else spread[..., kept]
     values = np.asarray(curves.values[:, kept], dtype=float)
     task = Task(model=declared, protocol=protocol, values=values, used=used, sd=spread)
-    check_size(task)
+    check_size(declared, held, task.frames_used)
     if "dose" in chosen and curves.frames.zero.kind == "scan_start":
         flags = tuple((*own, "dose_time_assumed") for own in curves.flags)
         curves = replace(curves, flags=flags)
     said = {*(hold or {}), *free}
-    common = common_names(declared, shared, said, measured=is_blood(inputs))
-    task, notes = with_common(task, common)
+    names = shared_names(declared, shared, said, measured=is_blood(inputs))
+    task, notes = with_shared(task, names)
     # Values beyond measure overflow on the way; what comes of them is flagged.
     with np.errstate(over="ignore", invalid="ignore"):
         made = _finished(task, with_open_flagged(solve(task), task), curves, kept, notes)
@@ -171,26 +172,6 @@ def inputs_by_role(inputs: Inputs | None) -> Mapping[str, InputCurve]:
     return read
 
 
-def _frames(
-    model: Model,
-    frames: Frames,
-    window: Mapping[str, float | None],
-    integration: Integration | None,
-) -> tuple[Frames, np.ndarray, np.ndarray]:
-    """Frames that the model sees; which of them the fit uses; which of all frames they are.
-
-    The trapezoidal recursion needs the early frames also where the fit begins later.
-    """
-    start, end = (
-        None if doors.has_option(model, name) else window[name] for name in ("start", "end")
-    )
-    wanted = doors.within(frames, start, end)
-    early = integration == "trapezium" and not model.describes
-    kept = doors.within(frames, None, end) if early else wanted
-    seen = replace(frames, start=frames.start[kept], duration=frames.duration[kept])
-    return seen, wanted[kept], kept
-
-
 def _finished(
     task: Task,
     solution: Solution,
@@ -203,7 +184,7 @@ def _finished(
     declared = (*model.parameters, *model.derived)
     values, covariance = _derived(model, solution)
     fitted = not model.describes
-    free = np.array([fitted and one.name not in task.protocol.held for one in model.parameters])
+    free = task.free & fitted
     predicted = solution.predicted
     if predicted is None:
         predicted = model.predict(solution.parameters, task.protocol)
@@ -248,10 +229,10 @@ def _finished(
 
 
 def _flags(status: np.ndarray, curves: Curves, task: Task) -> tuple[tuple[str, ...], ...]:
-    shared = {flag for curve in task.protocol.inputs.values() for flag in curve.flags}
+    of_inputs = {flag for curve in task.protocol.inputs.values() for flag in curve.flags}
     early = np.where(_enhanced_early(task), "enhanced_before_input", "")
     return tuple(
-        tuple(sorted({*Status(int(bits)).flags, *own, *shared, str(word)} - {""}))
+        tuple(sorted({*Status(int(bits)).flags, *own, *of_inputs, str(word)} - {""}))
         for bits, own, word in zip(status, curves.flags, early, strict=True)
     )
 
@@ -291,7 +272,7 @@ def _derived(model: Model, solution: Solution) -> tuple[np.ndarray, np.ndarray]:
         slopes = np.empty((len(fitted), derived.shape[1], size))
         for j in range(size):
             # Where nothing varies no slope is asked for: 0 times whatever it is.
-            width = STEP * np.where(fitted[:, j] != 0, np.abs(fitted[:, j]), 1e-6)
+            width = CENTRAL * np.where(fitted[:, j] != 0, np.abs(fitted[:, j]), 1e-6)
             ends = [fitted.copy(), fitted.copy()]
             ends[0][:, j] += width
             ends[1][:, j] -= width

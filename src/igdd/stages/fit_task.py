@@ -12,11 +12,12 @@ from itertools import product
 
 import numpy as np
 
-from igdd.declare import Model
+from igdd.declare import Model, Parameter
 from igdd.errors import FitError, StudyError
 from igdd.kernels import judge
 from igdd.kinetics import Protocol, Solution
 from igdd.stages import protocol as doors
+from igdd.types import Frames
 
 # Kinds of curves that say what all of them share.
 KINDS = 16
@@ -36,6 +37,21 @@ class Task:
     used: np.ndarray
     sd: np.ndarray | None
 
+    @property
+    def free(self) -> np.ndarray:
+        """Which parameters (p,) are fitted, not held."""
+        return np.array([one.name not in self.protocol.held for one in self.model.parameters])
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Bounds (p, 2) of the parameters in SI."""
+        return np.array([_si_bounds(one) for one in self.model.parameters])
+
+    @property
+    def frames_used(self) -> np.ndarray:
+        """Which frames of each curve (n, t) the fit uses."""
+        return np.asarray(np.isfinite(judge.deviations(self.deviations(), self.values.shape)))
+
     def deviations(self) -> np.ndarray | None:
         """`sd`, infinite in frames that are not used; None where nothing is said."""
         if self.used.all():
@@ -44,18 +60,40 @@ class Task:
         return np.where(self.used, sd, np.inf)
 
 
-def check_size(task: Task) -> None:
-    """Refuse fewer frames than parameters, which no curve can mend."""
-    if task.model.describes:
-        return
-    sd = task.deviations()
-    frames = task.used.size if sd is None else int(np.isfinite(sd).sum(axis=-1).max(initial=0))
-    free = sum(one.name not in task.protocol.held for one in task.model.parameters)
-    if frames < free:
+def _si_bounds(parameter: Parameter) -> np.ndarray:
+    return np.asarray(np.multiply(parameter.bounds, doors.si_factor(parameter.unit)))
+
+
+def chosen_frames(
+    model: Model, frames: Frames, window: Mapping[str, float | None], integration: str | None
+) -> tuple[Frames, np.ndarray, np.ndarray]:
+    """Frames that the model sees; which of them the fit uses; which of all frames they are.
+
+    window  "start" and "end" in s, or None; a model that has them as options sees all frames
+
+    The trapezoidal recursion needs the early frames also where the fit begins later.
+    """
+    start, end = (
+        None if doors.has_option(model, name) else window[name] for name in ("start", "end")
+    )
+    wanted = doors.within(frames, start, end)
+    early = integration == "trapezium" and not model.describes
+    kept = doors.within(frames, None, end) if early else wanted
+    seen = replace(frames, start=frames.start[kept], duration=frames.duration[kept])
+    return seen, wanted[kept], kept
+
+
+def check_size(model: Model, held: Collection[str], used: np.ndarray) -> None:
+    """Refuse fewer frames than parameters, which no curve can mend.
+
+    used  (t,) or (n, t) which frames are used
+    """
+    free = sum(one.name not in held for one in model.parameters)
+    most = int(used.sum(axis=-1).max(initial=0))
+    if used.size and most < free and not model.describes:
         raise FitError(
-            f"model {task.model.name} has {free} free parameters, but {frames} of "
-            f"{task.values.shape[1]} frames are used; expected at least as many; use more frames, "
-            "or hold a parameter"
+            f"model {model.name} has {free} free parameters, but {most} of {used.shape[-1]} frames "
+            "are used; expected at least as many; use more frames, or hold a parameter"
         )
 
 
@@ -72,9 +110,7 @@ def solve(task: Task) -> Solution:
             return found
     factors = np.array([doors.si_factor(one.unit) for one in model.parameters])
     held = np.array([protocol.held.get(one.name, np.nan) for one in model.parameters])
-    free = np.isnan(held)
-    bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
-    bounds[~free] = -np.inf, np.inf
+    free = task.free
     if found is None:
         # What is held starts from one place only, so that the best few starts differ.
         starts = np.unique(np.where(free, _starts(model) * factors, held), axis=0)
@@ -86,12 +122,12 @@ def solve(task: Task) -> Solution:
         values,
         sd,
         np.where(free, starts, held),
-        bounds,
+        np.where(free[:, None], task.bounds, [-np.inf, np.inf]),
         free=free,
         jacobian=None if slopes is None else lambda parameters: slopes(parameters, protocol),
         rivals=found is None,
     )
-    return Solution(**fitted._asdict(), notes={} if found is None else found.notes)
+    return Solution(**fitted._asdict())
 
 
 def _starts(model: Model) -> np.ndarray:
@@ -104,7 +140,7 @@ def _starts(model: Model) -> np.ndarray:
     )
 
 
-def common_names(
+def shared_names(
     model: Model, shared: Iterable[str] | None, said: Collection[str], *, measured: bool
 ) -> tuple[str, ...]:
     """Parameters that all curves share.
@@ -125,7 +161,7 @@ def common_names(
     return ("delay",) if lags and "delay" not in said else ()
 
 
-def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, float]]:
+def with_shared(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, float]]:
     """The task with shared parameters held at their common value, and that value, in SI."""
     if "delay" in names and _begins_late(task):
         names = tuple(name for name in names if name != "delay")
@@ -138,7 +174,7 @@ def with_common(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
     sought = sought if "blood" in task.protocol.inputs else kept
     sd = task.sd
     # A curve that cannot be fitted takes no seat.
-    used = np.isfinite(judge.deviations(task.deviations(), task.values.shape))
+    used = task.frames_used
     whole = np.flatnonzero(np.all(np.isfinite(task.values) | ~used, axis=1))
     if not whole.size:
         return task, {}
@@ -187,8 +223,7 @@ def _begins_late(task: Task) -> bool:
     A delay shows in the steep part of the inputs alone. Behind it another K1 or Vb does the same to
     the tissue, and what is found runs to a bound.
     """
-    used = np.isfinite(judge.deviations(task.deviations(), task.values.shape)).any(axis=0)
-    begun = task.protocol.frames.start[used]
+    begun = task.protocol.frames.start[task.frames_used.any(axis=0)]
     peaks = [one.time[np.argmax(one.values)] for one in task.protocol.inputs.values()]
     longest = next(
         (one.bounds[1] for one in task.model.parameters if one.name == "delay"), np.inf
@@ -210,7 +245,7 @@ def _without_delay(task: Task) -> Task:
 def shared_at_bound(model: Model, notes: Mapping[str, float]) -> bool:
     """Whether a parameter that all curves share lies at the end of what it may be."""
     for one in model.parameters:
-        low, high = np.multiply(one.bounds, doors.si_factor(one.unit))
+        low, high = _si_bounds(one)
         value = notes.get(f"{one.name}_shared")
         if value is not None and not low < value < high:
             return True

@@ -58,13 +58,13 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         model: Model = catalog.find("models", asked["model"])
         curves = _chosen(every, asked["regions"], _serving(model, every, plan))
         words = _words(asked)
-        words["shared"] = _common(model, asked, plan)
+        words["shared"] = _shared_names(model, asked, plan)
         found = fit(model, curves, inputs, **words)
-        shared = _shared(found, fit, (model, curves, inputs, words))
+        calibration = _of_calibration(found, model, curves, inputs, words)
         own = {key: words.get(key) for key in (option.name for option in model.options)}
         settled, _ = arranged(model, curves.unit, own)
         held = held_values(settled, asked["hold"], asked["free"])
-        values += rows(found, shared, curves, held)
+        values += rows(found, calibration, curves, held)
         visit = (session.subject.id, session.name)
         shown.append(to_show(found, curves, visit, inputs, held))
         methods.append(_sentence(model, inputs))
@@ -94,7 +94,7 @@ def mapped(
         model: Model = catalog.find("models", asked["model"])
         found = map_image(
             model, session.image, inputs, out=folder / model.name, mask=within, workers=1,
-            shared=_common(model, asked, plan), **_words(asked),
+            shared=_shared_names(model, asked, plan), **_words(asked),
         )  # fmt: skip
         for name, path in found.maps.items():
             unit = found.units[name]
@@ -242,22 +242,29 @@ def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
     return common | {key: value for key, value in asked.items() if key not in COMMON}
 
 
-def _common(model: Model, asked: Mapping[str, Any], plan: SessionPlan) -> tuple[str, ...]:
+def _shared_names(model: Model, asked: Mapping[str, Any], plan: SessionPlan) -> tuple[str, ...]:
     """Parameters that the regions, or the voxels, of a session share."""
-    from igdd.stages.fit_task import common_names
+    from igdd.stages.fit_task import shared_names
 
     said = {*asked["hold"], *asked["free"]}
     measured = plan.inputs is not None and bool(plan.inputs.blood)
-    return common_names(model, None, said, measured=measured)
+    return shared_names(model, None, said, measured=measured)
 
 
-def _shared(found: Fit, fit: Any, call: tuple[Any, ...]) -> np.ndarray:
+def _of_calibration(
+    found: Fit,
+    model: Model,
+    curves: Curves,
+    inputs: Mapping[str, InputCurve],
+    words: Mapping[str, Any],
+) -> np.ndarray:
     """Part of each parameter's sd (region, parameter) that calibration gives to all regions.
 
     The curves are made one standard deviation of the calibration larger, and fitted again; an input
     from the image grows with them, one from a blood counter does not.
     """
-    model, curves, inputs, words = call
+    from igdd.stages.fit import fit
+
     if not curves.scale_cv > 0:
         return np.zeros_like(found.values)
     factor = 1 + curves.scale_cv
@@ -270,17 +277,20 @@ def _shared(found: Fit, fit: Any, call: tuple[Any, ...]) -> np.ndarray:
         else curve
         for role, curve in inputs.items()
     }
-    again: Fit = fit(model, larger, grown, **words)
+    again = fit(model, larger, grown, **words)
     return np.asarray(np.abs(again.values - found.values))
 
 
 def rows(
-    found: Fit, shared: np.ndarray, curves: Curves, held: Collection[str] = ()
+    found: Fit, calibration: np.ndarray, curves: Curves, held: Collection[str] = ()
 ) -> Iterator[Value]:
     """One row for each region and parameter, in display units, at the middle of the window.
 
-    Parameters that were `held` have no row. The interval is Student's t for what the curve's own
-    residuals tell, with the calibration's part added in squares.
+    calibration  part of each parameter's sd (region, parameter), in SI, that all regions share
+    held         parameters without a row
+
+    The interval is Student's t for what the curve's own residuals tell, with the calibration's part
+    added in squares.
     """
     from scipy.special import stdtrit
 
@@ -295,18 +305,18 @@ def rows(
             if name in held:
                 continue
             factor = si_factor(unit)
-            common = float(shared[row, column]) / factor
+            shared = float(calibration[row, column]) / factor
             # below 0 by rounding, where a derived variance is all but 0
             random = float(np.sqrt(max(found.covariance[row, column, column], 0.0))) / factor
             value = float(found.values[row, column]) / factor
-            half = float(np.hypot(reach * random, NORMAL_95 * common))
+            half = float(np.hypot(reach * random, NORMAL_95 * shared))
             yield Value(
                 region=region,
                 metric=f"{found.model}_{name}",
                 estimate=Estimate(
                     value=value,
-                    sd=float(np.hypot(random, common)),
-                    sd_shared=common,
+                    sd=float(np.hypot(random, shared)),
+                    sd_shared=shared,
                 ),
                 interval=(value - half, value + half),
                 unit=unit,

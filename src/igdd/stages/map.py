@@ -26,7 +26,7 @@ from igdd.kinetics import Integration, Status
 from igdd.stages import map_files, map_job
 from igdd.stages import protocol as doors
 from igdd.stages.fit import Inputs, inputs_by_role, is_blood
-from igdd.stages.fit_task import common_names
+from igdd.stages.fit_task import shared_names
 from igdd.stages.fit_text import notes_json
 from igdd.stages.frame_noise import Spread
 from igdd.types import Frames, Image
@@ -110,7 +110,7 @@ def map_image(
         end=end,
         hold=hold,
         free=free,
-        shared=common_names(declared, shared, {*(hold or {}), *free}, measured=is_blood(inputs)),
+        shared=shared_names(declared, shared, {*(hold or {}), *free}, measured=is_blood(inputs)),
         sd=sd,
         integration=integration,
         options=options,
@@ -122,7 +122,7 @@ def map_image(
         # What compares frames does not say how large the noise of a figure is.
         if isinstance(sd, str) and sd == "counts" and not declared.describes:
             setup = map_job.by_counts(setup, seen.decay, pieces, seat)
-        job, notes = map_job.with_shared(setup, settings.shared, pieces, seat)
+        job, notes = map_job.settled(setup, settings.shared, pieces, seat)
         return _run(job, seen, folder, notes, pace)
 
 
@@ -164,7 +164,7 @@ def _run(
     maps = {name: folder / f"{name}.nii" for name in names}
     sd = {name: folder / f"{name}_sd.nii" for name in names}
     flags = folder / "flags.nii"
-    files = {f"{name}": (path, map_job.MAP_KIND) for name, path in maps.items()}
+    files = {name: (path, map_job.MAP_KIND) for name, path in maps.items()}
     files |= {f"{name} sd": (path, map_job.MAP_KIND) for name, path in sd.items()}
     counts = dict.fromkeys(Status, 0)
     voxels = fitted = 0
@@ -186,7 +186,8 @@ def _run(
             if not voxels:
                 raise InputError("no voxel lies at least half in the mask; is it of another scan?")
         flagged = {bit.flags[0]: count for bit, count in counts.items() if count}
-        shared = sorted({flag for one in job.setup.protocol.inputs.values() for flag in one.flags})
+        of_inputs = {flag for one in job.setup.protocol.inputs.values() for flag in one.flags}
+        input_flags = tuple(sorted(of_inputs))
         account = map_files.write_accounts(
             folder,
             job.setup.model,
@@ -196,7 +197,7 @@ def _run(
                 "FrameDeviations": _numbers(job.setup.sd),
                 "Notes": notes_json(notes, {one.name: one.unit for one in job.setup.shown}),
                 "Voxels": {"InMask": voxels, "Fitted": fitted, "Flagged": flagged},
-                "InputFlags": shared,
+                "InputFlags": list(input_flags),
                 "Sources": hashed.result(),
             },
         )
@@ -204,7 +205,7 @@ def _run(
         model=job.setup.model.name, maps=maps, sd=sd,
         units={one.name: one.unit for one in job.setup.shown},
         flags=flags, account=account, voxels=voxels, fitted=fitted, counts=flagged, notes=notes,
-        input_flags=tuple(shared),
+        input_flags=input_flags,
     )  # fmt: skip
 
 

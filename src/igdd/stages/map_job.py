@@ -12,10 +12,11 @@ from igdd import catalog
 from igdd.declare import Model, Parameter
 from igdd.errors import FitError, InputError
 from igdd.io.streamed import Pieces
-from igdd.kinetics import InputCurve, Integration, Protocol, Solution, Solver, Status
+from igdd.kernels.curve_slopes import CENTRAL
+from igdd.kinetics import InputCurve, Integration, Protocol, Solver, Status
 from igdd.stages import amounts
 from igdd.stages import protocol as doors
-from igdd.stages.fit_task import Task, with_common
+from igdd.stages.fit_task import Task, check_size, chosen_frames, with_shared
 from igdd.stages.frame_noise import Spread, of_counts
 from igdd.types import Decay, Frames
 
@@ -25,7 +26,6 @@ INSIDE = 0.5
 PLACES, AT_PLACE = 64, 1024
 FAINT = 0.1  # of the mean: fainter voxels are air, and do not say what all share
 PIECE = 1 << 14
-STEP = float(np.cbrt(np.finfo(float).eps))
 FLAG_KIND = np.dtype("<u2")
 MAP_KIND = np.dtype("<f4")
 
@@ -116,62 +116,52 @@ def ready(
     held = doors.held_values(model, {} if settings.hold is None else settings.hold, settings.free)
     own = {name: one for name, one in window.items() if doors.has_option(model, name)}
     options = doors.option_values(model, own | dict(settings.options))
-    start, end = (None if name in own else one for name, one in window.items())
-    wanted = doors.within(frames, start, end)
-    # The trapezoidal recursion needs the early frames also where the fit begins later.
-    early = settings.integration == "trapezium" and not model.describes
-    kept = doors.within(frames, None, end) if early else wanted
-    free = sum(one.name not in held for one in model.parameters)
-    if int(wanted.sum()) < free and not model.describes:
-        raise FitError(
-            f"model {model.name} has {free} free parameters, but {int(wanted.sum())} frames are "
-            "used; expected at least as many; use more frames, or hold a parameter"
-        )
+    seen, used, kept = chosen_frames(model, frames, window, settings.integration)
+    check_size(model, held, used)
     protocol = doors.build(
         model,
-        replace(frames, start=frames.start[kept], duration=frames.duration[kept]),
+        seen,
         inputs,
         unit,
         held=held,
         options=options,
         integration=settings.integration,
     )
-    sd = _deviations(settings.sd, wanted, kept)
+    sd = _deviations(settings.sd, used, kept)
     return Setup(model=model, protocol=protocol, kept=kept, sd=sd)
 
 
-def _deviations(sd: Spread | None, wanted: np.ndarray, kept: np.ndarray) -> np.ndarray | None:
+def _deviations(sd: Spread | None, used: np.ndarray, kept: np.ndarray) -> np.ndarray | None:
+    """Standard deviations of the frames that the model sees, infinite where they are not used."""
     if isinstance(sd, str) and sd not in ("counts", "equal"):
         raise InputError(
             f"sd is {sd!r}; expected 'counts', 'equal' or numbers: what all voxels of a map share"
         )
     if sd is None or isinstance(sd, str):
-        return None if wanted[kept].all() else np.where(wanted, 1.0, np.inf)[kept]
+        return None if used.all() else np.where(used, 1.0, np.inf)
     sd = np.asarray(sd, dtype=float)
-    if sd.shape != wanted.shape:
-        raise InputError(f"sd has shape {sd.shape}; expected one for each of {wanted.size} frames")
+    if sd.shape != kept.shape:
+        raise InputError(f"sd has shape {sd.shape}; expected one for each of {kept.size} frames")
     if not (sd > 0).all():
         raise InputError(f"sd holds {np.min(sd):g}; expected numbers above 0")
-    return np.asarray(np.where(wanted, sd, np.inf)[kept])
+    return np.where(used, sd[kept], np.inf)
 
 
 def by_counts(setup: Setup, decay: Decay | None, pieces: Pieces, mask: Pieces | None) -> Setup:
     """The setup with frames as uncertain as counting leaves them in the image's mean curve."""
-    mean = _mean_curve(Job(setup=setup, solver=_unsolved, pieces=pieces, mask=mask))
-    sd = of_counts(mean, setup.protocol.frames, decay)
+    sd = of_counts(_mean_curve(setup, pieces, mask), setup.protocol.frames, decay)
     used = True if setup.sd is None else np.isfinite(setup.sd)
     return replace(setup, sd=np.where(used, sd, np.inf))
 
 
-def with_shared(
+def settled(
     setup: Setup, shared: tuple[str, ...], pieces: Pieces, mask: Pieces | None
 ) -> tuple[Job, dict[str, float]]:
     """The job, with shared parameters held at what curves all over the image say, and with t* fixed
     once for all voxels where the model has one; and what they became."""
     if not shared:
         return _with_start(Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask))
-    seen = Job(setup=setup, solver=_unsolved, pieces=pieces, mask=mask)
-    curves = _some_curves(seen)
+    curves = _some_curves(setup, pieces, mask)
     amount = curves.sum(axis=0)
     curves = curves[:, amount >= FAINT * amount.mean()]
     task = Task(
@@ -181,14 +171,9 @@ def with_shared(
         used=np.ones(len(curves), dtype=bool),
         sd=setup.sd,
     )
-    task, notes = with_common(task, shared)
+    task, notes = with_shared(task, shared)
     setup = replace(setup, protocol=task.protocol)
     return Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask), notes
-
-
-def _unsolved(curves: np.ndarray, sd: np.ndarray | None) -> Solution:
-    """No solver yet: what is shared decides its tables."""
-    raise InputError("the solver is made once what all voxels share is known")
 
 
 def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
@@ -196,7 +181,8 @@ def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
     setup, pieces = job.setup, job.pieces
     if not setup.skips:
         return job, {}
-    notes = dict(job.solver(_mean_curve(job)[None], setup.sd).notes)
+    mean = _mean_curve(setup, pieces, job.mask)
+    notes = dict(job.solver(mean[None], setup.sd).notes)
     if "t_star" not in notes:  # the start is where frames in use begin, and no rule seeks it
         return job, notes
     if np.isnan(notes["t_star"]):
@@ -209,21 +195,21 @@ def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
     return replace(job, setup=setup, solver=setup.solver), notes
 
 
-def _mean_curve(job: Job) -> np.ndarray:
+def _mean_curve(setup: Setup, pieces: Pieces, mask: Pieces | None) -> np.ndarray:
     """Mean curve (t,) of voxels in the mask at places all over the image, else of all voxels."""
-    return np.asarray(_some_curves(job).mean(axis=1))
+    return np.asarray(_some_curves(setup, pieces, mask).mean(axis=1))
 
 
-def _some_curves(job: Job) -> np.ndarray:
+def _some_curves(setup: Setup, pieces: Pieces, mask: Pieces | None) -> np.ndarray:
     """Samples (t, n) of voxels that can be fitted at places all over the image, else anywhere."""
-    size = job.pieces.grid.size
+    size = pieces.grid.size
     begins = np.linspace(0, max(size - AT_PLACE, 0), PLACES).astype(int)
     spread = [(int(begin), min(int(begin) + AT_PLACE, size)) for begin in np.unique(begins)]
     whole = [(first, min(first + AT_PLACE, size)) for first in range(0, size, AT_PLACE)]
     for places in (spread, whole):
         found: list[np.ndarray] = []
         for first, last in places:
-            block, usable = _read(job, first, last)[:2]
+            block, usable = _read(setup, pieces, mask, first, last)[:2]
             if usable.any():
                 found.append(np.asarray(block[:, usable], dtype=float))
             if len(found) == PLACES:
@@ -231,13 +217,19 @@ def _some_curves(job: Job) -> np.ndarray:
         if found:
             return np.concatenate(found, axis=1)
     raise InputError(
-        f"{job.pieces.source}: no voxel in the mask has a value other than zero in all frames; "
+        f"{pieces.source}: no voxel in the mask has a value other than zero in all frames; "
         "expected some; is the mask of another scan?"
     )
 
 
 def _read(
-    job: Job, first: int, last: int, whole: bool = True
+    setup: Setup,
+    pieces: Pieces,
+    mask: Pieces | None,
+    first: int,
+    last: int,
+    *,
+    whole: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples (t, n) of a piece in the frames that are used; which voxels can be fitted; which of
     them lie in the mask.
@@ -245,13 +237,13 @@ def _read(
     whole  whether a voxel needs a value in every frame; else what it needs is left to the solver
     """
     inside = np.ones(last - first, dtype=bool)
-    if job.mask is not None:
-        inside = job.mask.read(first, last)[0] >= INSIDE
+    if mask is not None:
+        inside = mask.read(first, last)[0] >= INSIDE
         if not inside.any():
-            return np.empty((int(job.setup.kept.sum()), inside.size)), inside, inside
-    block = job.pieces.read(first, last)
-    if not job.setup.kept.all():
-        block = block[job.setup.kept]
+            return np.empty((int(setup.kept.sum()), inside.size)), inside, inside
+    block = pieces.read(first, last)
+    if not setup.kept.all():
+        block = block[setup.kept]
     low, high = block.min(axis=0), block.max(axis=0)
     usable = ((low != 0) | (high != 0)) & inside
     finite = np.isfinite(low) & np.isfinite(high)
@@ -276,7 +268,9 @@ class Answer:
 
 def solve(job: Job, first: int, last: int) -> Answer:
     """One piece, read and solved; NaN outside the mask and where nothing could be fitted."""
-    block, usable, inside = _read(job, first, last, whole=not job.setup.skips)
+    block, usable, inside = _read(
+        job.setup, job.pieces, job.mask, first, last, whole=not job.setup.skips
+    )
     shown = job.setup.shown
     maps = np.full((2, len(shown), last - first), np.nan, MAP_KIND)
     status = np.where(inside, int(Status.NOT_FITTED), 0).astype(FLAG_KIND)
@@ -337,7 +331,7 @@ def _with_derived(
         derived = derive(fitted)
         slopes = np.empty((len(free), *derived.shape))
         for number, row in enumerate(free):
-            width = STEP * np.where(fitted[:, row] != 0, np.abs(fitted[:, row]), 1e-6)
+            width = CENTRAL * np.where(fitted[:, row] != 0, np.abs(fitted[:, row]), 1e-6)
             ends = []
             for sign in (1.0, -1.0):
                 moved = fitted.copy(order="F")

@@ -10,7 +10,6 @@ import numpy as np
 from igdd.errors import StudyError
 from igdd.kernels import judge
 from igdd.kinetics import Fit, Solution, Status
-from igdd.stages.protocol import si_factor
 
 if TYPE_CHECKING:
     from igdd.stages.fit_task import Task
@@ -34,9 +33,7 @@ def with_limits(made: Fit, task: Task) -> Fit:
             f"model {model.name} is solved by regression on transformed curves and has no "
             "likelihood to profile; leave --profile out"
         )
-    factors = np.array([si_factor(one.unit) for one in model.parameters])
-    bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
-    free = np.array([one.name not in task.protocol.held for one in model.parameters])
+    free = task.free
     limits = np.full((*made.values.shape, 2), np.nan)
     flags = list(made.flags)
     sd = task.deviations()
@@ -45,34 +42,29 @@ def with_limits(made: Fit, task: Task) -> Fit:
         parameters = made.values[row, : free.size]
         if not np.isfinite(parameters).all():
             continue
-        open_ = _row(task, (values, None if sd is None else spread[row]), parameters,
-                     (bounds, free))  # fmt: skip
-        limits[row, : free.size] = open_
-        if np.isinf(open_[free]).any():
+        ends = _limits(task, values, None if sd is None else spread[row], parameters)
+        limits[row, : free.size] = ends
+        if np.isinf(ends[free]).any():
             flags[row] = tuple(sorted({*flags[row], "profile_unbounded"}))
     return replace(made, limits=limits, flags=tuple(flags))
 
 
-def _row(
-    task: Task,
-    curve: tuple[np.ndarray, np.ndarray | None],
-    parameters: np.ndarray,
-    space: tuple[np.ndarray, np.ndarray],
+def _limits(
+    task: Task, values: np.ndarray, sd: np.ndarray | None, parameters: np.ndarray
 ) -> np.ndarray:
     """Limits (p, 2) of one curve's parameters; NaN for those that are held."""
     from igdd.kernels.profile_likelihood import Situation, fitted_interval
 
-    bounds, free = space
     situation = Situation(
         predict=lambda trial: np.asarray(task.model.predict(trial, task.protocol)),
-        values=curve[0],
-        sd=curve[1],
+        values=values,
+        sd=sd,
         parameters=parameters,
-        bounds=bounds,
-        free=free,
+        bounds=task.bounds,
+        free=task.free,
     )
-    limits = np.full((free.size, 2), np.nan)
-    for column in np.flatnonzero(free):
+    limits = np.full((task.free.size, 2), np.nan)
+    for column in np.flatnonzero(task.free):
         found = fitted_interval(situation, int(column))
         limits[column] = found.low, found.high
     return limits
@@ -88,9 +80,7 @@ def with_open_flagged(solution: Solution, task: Task) -> Solution:
     model = task.model
     if model.family != SHORT_SCANS or model.closed or solution.predicted is None:
         return solution
-    factors = np.array([si_factor(one.unit) for one in model.parameters])
-    bounds = np.array([one.bounds for one in model.parameters]) * factors[:, None]
-    free = np.array([one.name not in task.protocol.held for one in model.parameters])
+    bounds, free = task.bounds, task.free
     status = np.array(solution.status)
     error = np.sqrt(np.einsum("npp->np", solution.covariance))
     for column in np.flatnonzero(free & (bounds[:, 0] >= 0)).tolist():
@@ -99,7 +89,7 @@ def with_open_flagged(solution: Solution, task: Task) -> Solution:
         asked &= (error[:, column] > CERTAIN * value) & (TIMES * value <= bounds[column, 1])
         rows = np.flatnonzero(asked)
         if rows.size:
-            open_ = _fits_as_well(task, solution, (rows, column), (bounds, free))
+            open_ = _fits_as_well(task, solution, rows, column)
             status[rows[open_]] |= int(Status.POORLY_IDENTIFIED)
     return replace(solution, status=status)
 
@@ -107,14 +97,15 @@ def with_open_flagged(solution: Solution, task: Task) -> Solution:
 def _fits_as_well(
     task: Task,
     solution: Solution,
-    where: tuple[np.ndarray, int],
-    space: tuple[np.ndarray, np.ndarray],
+    rows: np.ndarray,
+    column: int,
 ) -> np.ndarray:
-    """Whether curves are followed as well, to 95 %, with a parameter held at a larger value."""
+    """Whether curves of `rows` are followed as well, to 95 %, with the parameter of a column held
+    at `TIMES` its value."""
     from igdd.kernels.levenberg import fit_curves
-    from igdd.kernels.profile_likelihood import exact_rise
+    from igdd.kernels.profile_likelihood import rise
 
-    (rows, column), (bounds, free) = where, space
+    free = task.free
     spread = judge.deviations(task.deviations(), task.values.shape)[rows]
     used = np.isfinite(spread)
     values = np.where(used, task.values[rows], 0.0)
@@ -126,7 +117,7 @@ def _fits_as_well(
         values,
         spread,
         starts[:, None],
-        np.where(others[:, None], bounds, [-np.inf, np.inf]),
+        np.where(others[:, None], task.bounds, [-np.inf, np.inf]),
         free=others,
     )
     before, after = (
@@ -134,6 +125,6 @@ def _fits_as_well(
         for predicted in (np.asarray(solution.predicted)[rows], fitted.predicted)
     )
     frames = used.sum(axis=1)
-    limits = np.array([exact_rise(int(count), int(free.sum())) for count in frames])
+    limits = np.array([rise(int(count), int(free.sum())) for count in frames])
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(frames * np.log(after / before) < limits)

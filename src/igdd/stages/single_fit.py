@@ -125,7 +125,7 @@ def fit_tables(
     from igdd.io import tac_table
     from igdd.stages.fit import fit
     from igdd.stages.fit_sets import check_apart
-    from igdd.stages.fit_task import common_names
+    from igdd.stages.fit_task import shared_names
 
     tables = [
         tac_table.read(path, unit=unit, time_unit=time_unit, nuclide=nuclide) for path in paths
@@ -135,7 +135,7 @@ def fit_tables(
     declared = catalog.find("models", model)
     held = doors.held_values(declared, hold or {}, free)
     # The blood's clock is not the tissue's: one delay for the scan, unless the caller says.
-    measured = common_names(declared, None, {*(hold or {}), *free}, measured=bool(seen.tables))
+    shared = shared_names(declared, None, {*(hold or {}), *free}, measured=bool(seen.tables))
     made = []
     for curves in tables:
         rows = [
@@ -145,7 +145,7 @@ def fit_tables(
         ]
         if rows:
             curves = doors.in_percent(declared, curves.of(rows))
-            one = fit(model, curves, found, hold=hold, free=free, shared=measured, **words)
+            one = fit(model, curves, found, hold=hold, free=free, shared=shared, **words)
             made.append(TableFit(fit=one, curves=curves, inputs=found, held=tuple(held)))
     if not made:
         raise InputError(f"{paths[0]}: has no region beside those that serve as inputs")
@@ -194,16 +194,16 @@ def map_file(
 ) -> MapResult:
     """Maps of a model over a dynamic image; `curves` holds the regions that serve as inputs."""
     from igdd.io import tac_table
-    from igdd.stages.fit_task import common_names
+    from igdd.stages.fit_task import shared_names
     from igdd.stages.map import map_image
 
     regions = [] if curves is None else [tac_table.read(curves, unit=unit, nuclide=nuclide)]
     until = float(regions[0].frames.end.max()) if regions else _end_of(image)
     found = inputs_of(seen, regions, until)
     said = {*(hold or {}), *free}
-    measured = common_names(catalog.find("models", model), None, said, measured=bool(seen.tables))
+    shared = shared_names(catalog.find("models", model), None, said, measured=bool(seen.tables))
     return map_image(
-        model, image, found, out=out, unit=unit, hold=hold, free=free, shared=measured,
+        model, image, found, out=out, unit=unit, hold=hold, free=free, shared=shared,
         nuclide=nuclide, progress=progress, **words,
     )  # fmt: skip
 

@@ -269,20 +269,21 @@ def judge(
     frames: Frames,
     *,
     seed: int = 1,
+    free: tuple[str, ...] = (),
 ) -> Outcome:
-    """Fit noisy copies of the curves, and compare with the truth."""
+    """Fit noisy copies of the curves, with what else is `free`, and compare with the truth."""
     from scipy import special
 
     rng = np.random.default_rng([seed, round(1e4 * noise)])
     sd = deviations(case, clean, frames, noise)
     noisy = clean + sd * rng.standard_normal(clean.shape)
     begun = time.perf_counter()
-    found = fit(case.model, curves(case, noisy, frames), inputs(case, frames), sd=sd[0])
+    found = fit(case.model, curves(case, noisy, frames), inputs(case, frames), sd=sd[0], free=free)
     seconds = time.perf_counter() - begun
     true = macro(values)
     open_ = np.array([bool({"poorly_identified", "not_fitted"} & {*one}) for one in found.flags])
     any_flag = np.array([bool({*one} - {"noise_unknown"}) for one in found.flags])
-    spare = frames.start.size - len(values)
+    spare = frames.start.size - len(values) - len(free)
     quantile = special.stdtrit(spare, LEVEL)
     bias, coverage, far = {}, {}, 0
     for column, name in enumerate(found.parameters):

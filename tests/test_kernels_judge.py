@@ -88,6 +88,16 @@ def test_a_standard_error_above_the_value_is_poorly_identified():
     assert_array_equal(judge.poorly_identified(parameters, covariance), [False, True, False])
 
 
+def test_what_may_be_zero_is_known_by_its_error_not_by_its_size():
+    parameters, covariance = np.array([[0.01], [0.01], [0.5]]), np.zeros((3, 1, 1))
+    covariance[:, 0, 0] = [0.02**2, 0.2**2, 0.2**2]
+    for known, open_ in ((0.0, [True, True, False]), (0.1, [False, True, False])):
+        assert_array_equal(judge.poorly_identified(parameters, covariance, known=known), open_)
+    covariance[0] = np.nan
+    of_either_sign = judge.poorly_identified(parameters, covariance, known=np.array([np.inf]))
+    assert_array_equal(of_either_sign, [True, False, False])
+
+
 def test_t_star_is_the_first_frame_of_the_straight_part():
     abscissa = np.arange(12.0)
     bent = np.where(abscissa < 4, abscissa**2, 5 * abscissa - 4) + 1.0

@@ -141,8 +141,8 @@ def test_a_parameter_at_its_bound_is_reported_and_leaves_the_others_at_their_opt
     assert (fitted.covariance[0, :3, :3].diagonal() > np.diag(other.covariance[0])[:3]).all()
 
 
-def test_a_parameter_at_its_bound_that_is_hard_to_tell_from_another_does_not_blur_it():
-    """Nearly the same columns twice: it is the bound that keeps them apart."""
+def test_a_parameter_at_its_bound_that_is_hard_to_tell_from_another_leaves_that_open():
+    """Nearly the same columns twice: it is the bound that keeps them apart, not the data."""
     time = np.linspace(0, 3, 30)
     one, other = np.exp(-time), np.exp(-time) + 1e-3 * np.sin(5 * time)
 
@@ -156,6 +156,19 @@ def test_a_parameter_at_its_bound_that_is_hard_to_tell_from_another_does_not_blu
     alone = fit_curves(twins, curve, None, held, bounds, free=np.array([True, False]))
     assert fitted.parameters[0, 1] == 0
     assert_allclose(fitted.covariance, alone.covariance, rtol=1e-6)
+    assert Status(int(fitted.status[0])) == Status.AT_BOUND | Status.POORLY_IDENTIFIED
+    assert Status(int(alone.status[0])) == Status(0)
+
+
+def test_a_parameter_at_its_bound_that_can_be_told_from_the_others_leaves_none_open():
+    time = np.linspace(0, 3, 30)
+
+    def apart(found):
+        return found[:, [0]] * np.exp(-time) + found[:, [1]] * np.sin(5 * time)
+
+    curve = (np.exp(-time) - 0.01 * np.sin(5 * time))[None]
+    bounds, start = np.array([[0.0, 10.0], [0.0, 10.0]]), np.array([[0.9, 0.1]])
+    assert Status(int(fit_curves(apart, curve, None, start, bounds).status[0])) == Status.AT_BOUND
 
 
 def shifted(parameters: np.ndarray) -> np.ndarray:

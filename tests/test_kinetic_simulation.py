@@ -59,6 +59,16 @@ def test_intervals_that_are_not_flagged_cover_the_truth(model, noise):
         assert 0.92 <= covered <= 0.98, name  # the project's own limits; binomial sd 0.5 %
 
 
+@pytest.mark.parametrize("model", ["one_tissue", "two_tissue_irreversible", "extended_tofts"])
+def test_so_they_do_beside_a_delay_of_each_curve(model):
+    """Where blood ends at 0, only the bound tells it from a delay: such a fit is flagged."""
+    found = simulation.judge(MODELS[model], 0.03, *simulated(model), free=("delay",))
+    for name, covered in found.coverage.items():
+        assert 0.92 <= covered <= 0.98, name
+    assert found.flagged <= 0.20
+    assert found.far_unflagged == 0
+
+
 @each_model
 def test_at_usual_noise_few_fits_are_poorly_identified(model):
     assert outcome(model, 0.03).flagged <= 0.20  # the project's own limit

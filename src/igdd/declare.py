@@ -48,6 +48,8 @@ class Parameter:
             of mg/L), "{curve}" for the curves' own unit: `igdd.stages.amounts` puts them in
     start   values in the display unit from which a fit starts; all combinations are tried
     held    value in the display unit at which it stays unless the user frees it, or None
+    known   error in the display unit up to which it is known however small it is: 0 is a value like
+            any other to a share of blood, and to a rate it is not
     """
 
     name: str
@@ -57,6 +59,12 @@ class Parameter:
     help: str = ""
     start: tuple[float, ...] = ()
     held: float | None = None
+    known: float = 0.0
+
+    @property
+    def known_within(self) -> float:
+        """`known`; infinite where the parameter may be of either sign, such as a delay."""
+        return float("inf") if self.bounds[0] < 0 else self.known
 
 
 @dataclass(frozen=True, kw_only=True)

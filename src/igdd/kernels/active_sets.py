@@ -23,6 +23,7 @@ from igdd.kernels.response_table import (
 )
 from igdd.kernels.variable_projection import (
     BEATEN,
+    LEVEL,
     STALLED,
     curvature,
     descend,
@@ -179,7 +180,8 @@ def _fit_from(
             squares, outcome, kept_mask, kept_count = reached, settled, mask, count
             kept[:size] = work.place
         ended = True
-        if count == 2 and (settled == STALLED or weak >= 0) and not added:
+        stuck = settled in (STALLED, LEVEL)
+        if count == 2 and (stuck or weak >= 0) and not added:
             added = weak >= 0
             if weak < 0:
                 weak = int(work.coefficients[fixed] > work.coefficients[fixed + 1])

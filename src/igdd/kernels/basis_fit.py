@@ -31,7 +31,7 @@ from igdd.kernels.response_table import (
     evaluate,
     room,
 )
-from igdd.kernels.variable_projection import CONVERGED, slopes
+from igdd.kernels.variable_projection import CONVERGED, LEVEL, slopes
 
 # Condition of the information matrix at unit length, as the trace of its inverse.
 CONDITION = 1e9
@@ -110,8 +110,8 @@ def _invert(tables: Tables, work: Work, count: int, covariance: np.ndarray) -> f
 def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, float]:
     """Inverse information of the canonical parameters; how many were fitted, and the condition.
 
-    What lies at a bound has a part in it if it can be told from the rest: see
-    `igdd.kernels.levenberg`.
+    What lies at a bound has a part in it if it can be told from the rest, and else the condition is
+    infinite: see `igdd.kernels.levenberg`.
     """
     near, fitted, trace = work.vectors[2], 0, 0.0
     for attempt in range(3):
@@ -134,6 +134,7 @@ def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, fl
                 told &= not work.names[2, i] or covariance[one, one] <= TOLD_APART**2 * near[one]
             if told:
                 break
+            trace = np.inf
     return fitted, trace
 
 
@@ -231,7 +232,8 @@ def fit_all(
             square -= curve[i] * curve[i]
         spare = frames - fitted
         covariance[row] *= (left + max(square, 0.0)) / spare if spare > 0 else np.nan
-        status[row] = said | (0 if outcome == CONVERGED else NOT_CONVERGED)
+        settled = outcome in (CONVERGED, LEVEL)
+        status[row] = said | (0 if settled else NOT_CONVERGED)
     return canonical, covariance, status
 
 

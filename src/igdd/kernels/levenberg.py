@@ -62,6 +62,7 @@ def fit_curves(
     *,
     free: np.ndarray | None = None,
     jacobian: Predict | None = None,
+    known: np.ndarray | float = 0.0,
     absolute: bool = False,
     rivals: bool = False,
 ) -> Fitted:
@@ -73,6 +74,8 @@ def fit_curves(
     bounds    (p, 2); infinite where there is none
     free      (p,) which parameters are fitted; the others stay at their start
     jacobian  parameters (m, p) -> (m, t, p); None: central differences inside the bounds
+    known     (p,) errors up to which parameters are known however small they are; of what may be of
+              either sign none is too large
     absolute  whether `sd` is in the unit of `values`; else it only says how frames compare, and the
               covariance is scaled by the residual variance with n - k degrees of freedom
     rivals    whether a curve that another start follows as well, to 95 %, but with parameters far
@@ -101,7 +104,8 @@ def fit_curves(
         found[rows], settled[rows], ends[rows], squares[rows] = _best(
             problem, target[rows], weight[rows], starts[rows], several
         )
-    described = _described(problem, found, settled, (target, weight), absolute)
+    known = np.where(low < 0, np.inf, known)
+    described = _described(problem, (found, settled), (target, weight), known, absolute)
     if rivals:
         open_ = _rivalled(described, ends, squares, (weight > 0).sum(axis=1), free)
         described.status[open_] |= judge.POORLY_IDENTIFIED
@@ -185,13 +189,13 @@ def _rivalled(
 
 def _described(
     problem: Problem,
-    found: np.ndarray,
-    settled: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray],
     data: tuple[np.ndarray, np.ndarray],
+    known: np.ndarray,
     absolute: bool,
 ) -> Fitted:
     """Covariance, prediction and status of what was found."""
-    target, weight = data
+    (found, settled), (target, weight) = ends, data
     curves, size = found.shape
     fitted = np.flatnonzero(np.isfinite(found).all(axis=1))
     covariance = np.full((curves, size, size), np.nan)
@@ -209,9 +213,7 @@ def _described(
         if not absolute:
             variance = np.where(spare > 0, squares / np.maximum(spare, 1), np.nan)
             covariance[rows] *= variance[:, None, None]
-        unsure = judge.poorly_identified(
-            found[rows], covariance[rows], conditions, signed=problem.low < 0
-        )
+        unsure = judge.poorly_identified(found[rows], covariance[rows], conditions, known=known)
         status[rows] = (
             np.where(settled[rows], 0, judge.NOT_CONVERGED)
             | np.where(at_bound.any(axis=1), judge.AT_BOUND, 0)
@@ -228,8 +230,9 @@ def _beside_bounds(
     """As `_covariance` of what is not idle; a parameter at its bound is as unknown as any other.
 
     To say that it is known there would make the others' errors too small: of a tissue whose Vb ends
-    at 0, VT's by a factor of four. Where it is hard to tell from the others, the bound itself is
-    what keeps them apart, and stays.
+    at 0, VT's by a factor of four. Where it is hard to tell from the others, such as Vb from a
+    delay, only the bound keeps them apart, and not the data: the bound stays, and the condition is
+    infinite.
     """
     covariance, conditions = _covariance(information, idle)
     some = np.flatnonzero(at_bound.any(axis=1))
@@ -239,6 +242,7 @@ def _beside_bounds(
         near, far = (np.einsum("mpp->mp", one) for one in (covariance[some], wide))
         told = (far <= judge.TOLD_APART**2 * near).all(axis=1)
         covariance[some[told]] = wide[told]
+        conditions[some[~told]] = np.inf
     return covariance, conditions
 
 

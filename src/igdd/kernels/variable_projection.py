@@ -29,11 +29,14 @@ from igdd.kernels.response_table import (
     evaluate,
 )
 
-CONVERGED, STALLED, BEATEN = 0, 1, 2
+CONVERGED, STALLED, BEATEN, LEVEL = 0, 1, 2, 3
 MOST_STEPS = 80
 # A Newton step of this length leaves an error of its square; the second: beside a delay, where 1e-5
 # of a rate is a hundredth of what is promised.
 NEWTON_STEP = 1e-5, 3e-3
+# Share of the sum of squares by which the last step lowered it: what is left of a valley as level
+# as that, hundreds of such steps, is below a hundredth of a standard error.
+FELL = 1e-9
 SHORTEST_STEP = 1e-9  # below which nothing but rounding keeps a step from being downhill
 # What a step could still gain over the sum of squares: so little is 1e-7 standard errors from the
 # minimum, and 1e-6 beside a delay.
@@ -262,10 +265,11 @@ def descend(
 ) -> tuple[float, int]:
     """Newton's method from the work's place: the least square of the residual, and the outcome.
 
-    It is BEATEN where the square has no prospect of falling below the record.
+    It is BEATEN where the square has no prospect of falling below the record, and LEVEL where the
+    steps ended on the floor of a valley that is all but level.
     """
     origin = work.vectors[3]
-    least, squares = 0.0, np.inf
+    least, squares, fell = 0.0, np.inf, np.inf
     for i in range(curve.size):
         least += 1e-30 * curve[i] * curve[i]
     delayed = tables.responses.shape[2] == 4
@@ -280,11 +284,12 @@ def descend(
         evaluate(tables, work)
         reached = project(curve, work)
         if last or (not reached < np.inf and not squares < np.inf):
-            return reached, outcome
+            level = last and outcome == STALLED and fell <= FELL * squares
+            return reached, LEVEL if level else outcome
         better = reached <= squares * (1 + 1e-14) + least
         better = better and (squares == np.inf or _allowed(tables, work))
         if better:
-            squares = reached
+            squares, fell = reached, squares - reached
             if newton and length < NEWTON_STEP[int(delayed)]:
                 return squares, CONVERGED
             for x in range(work.place.size):

@@ -75,6 +75,11 @@ class Form:
         return np.array([np.multiply(one.bounds, _si(one)) for one in self.parameters])
 
     @property
+    def known(self) -> np.ndarray:
+        """Error (p,) of every parameter in SI units up to which it is known however small."""
+        return np.array([one.known_within * _si(one) for one in self.parameters])
+
+    @property
     def start(self) -> np.ndarray:
         """A value (p,) of every parameter in SI units from which a fit may start."""
         return np.array([one.start[0] * _si(one) for one in self.parameters])
@@ -197,7 +202,7 @@ def _from_starts(
         return form.predict(parameters, protocol)
 
     every = np.unique(np.where(free, np.array(list(product(*starts))), held), axis=0)
-    found = fit_curves(predict, curves, sd, every, bounds, free=free)
+    found = fit_curves(predict, curves, sd, every, bounds, free=free, known=form.known)
     return Solution(**found._asdict())
 
 
@@ -277,7 +282,7 @@ def _judged(
         covariance[at_bound[:, row], row, :] = covariance[at_bound[:, row], :, row] = 0.0
     # Where the form leaves a parameter open, nothing is known of it.
     unsure = np.isnan(parameters).any(axis=1)
-    unsure |= poorly_identified(parameters, covariance, signed=low < 0)
+    unsure |= poorly_identified(parameters, covariance, known=form.known)
     return parameters, covariance, status | np.where(fitted & unsure, Status.POORLY_IDENTIFIED, 0)
 
 
@@ -329,7 +334,9 @@ def _within_bounds(
             slopes = slopes @ _change(form.canonical, trial)
         return np.concatenate([slopes, np.zeros((len(slopes), 1, trial.shape[1]))], axis=1)
 
-    found = fit_curves(predict, values, None, starts, form.bounds, free=free, jacobian=jacobian)
+    found = fit_curves(
+        predict, values, None, starts, form.bounds, free=free, jacobian=jacobian, known=form.known
+    )
     fitted = (np.einsum("npp->np", found.covariance) != 0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = (values.shape[1] - fitted) / np.maximum(basis.frames - fitted, 0)

@@ -11,7 +11,7 @@ UNBOUNDED = (-float("inf"), float("inf"))
 K1 = Parameter(
     "K1", "mL/cm3/min", (0.0, 10.0), help="transfer from plasma to tissue", start=(0.1, 0.5)
 )
-VB = Parameter("Vb", "1", (0.0, 1.0), help="blood volume fraction", start=(0.05,))
+VB = Parameter("Vb", "1", (0.0, 1.0), help="blood volume fraction", start=(0.05,), known=0.1)
 DELAY = Parameter(
     "delay",
     "s",

@@ -202,9 +202,11 @@ def _finished(
         status = status | Status.AT_BOUND
     if not model.closed:
         # The sum of what is known can be unknown: VT, where k4 nears 0.
-        signed = np.array([one.bounds[0] < 0 for one in model.parameters])
-        signed = np.append(signed, np.zeros(len(model.derived), dtype=bool))
-        unsure = judge.poorly_identified(values, covariance, signed=signed)
+        known = np.zeros(len(declared))
+        known[: len(model.parameters)] = [
+            one.known_within * doors.si_factor(one.unit) for one in model.parameters
+        ]
+        unsure = judge.poorly_identified(values, covariance, known=known)
         unsure &= np.isfinite(values).any(axis=1)
         status = np.where(unsure, status | Status.POORLY_IDENTIFIED, status)
     _forget_bounds(model, free, values, covariance)

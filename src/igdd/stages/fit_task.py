@@ -125,6 +125,7 @@ def solve(task: Task) -> Solution:
         np.where(free[:, None], task.bounds, [-np.inf, np.inf]),
         free=free,
         jacobian=None if slopes is None else lambda parameters: slopes(parameters, protocol),
+        known=np.array([one.known for one in model.parameters]) * factors,
         rivals=found is None,
     )
     return Solution(**fitted._asdict())

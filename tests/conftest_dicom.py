@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from igdd.types import Grid
 
 FLIP = np.array([-1.0, -1.0, 1.0])
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
 
 def tilted() -> Grid:
@@ -50,6 +53,29 @@ def image_headers(grid: Grid, series: str = "1.2.3.1") -> list[Dataset]:
         header.ImagePositionPatient = [f"{x:.8f}" for x in place]
         headers.append(header)
     return headers
+
+
+def mr_series(
+    folder: Path, grid: Grid, volumes: np.ndarray, series: str = "1.2.3.1", **facts: object
+) -> Path:
+    """A classic MR series of whole numbers (t, i, j, k), a volume each 5 s, in files of a slice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for time, volume in enumerate(volumes):
+        for k, header in enumerate(image_headers(grid, series)):
+            header.SOPClassUID, header.Modality = MR_IMAGE, "MR"
+            header.SOPInstanceUID = f"{series}.{time + 1}.{k + 1}"
+            header.AcquisitionDate, header.AcquisitionTime = "20260501", f"1200{5 * time:02d}"
+            header.BitsAllocated = header.BitsStored = 16
+            header.HighBit, header.PixelRepresentation, header.SamplesPerPixel = 15, 0, 1
+            header.PhotometricInterpretation = "MONOCHROME2"
+            for keyword, value in facts.items():
+                setattr(header, keyword, value)
+            header.add_new("PixelData", "OW", volume[..., k].T.astype("<u2").tobytes())
+            header.file_meta = meta
+            header.save_as(folder / f"{time:02d}_{k:02d}.dcm", enforce_file_format=True)
+    return folder
 
 
 def read_headers(folder: Path) -> list[Dataset]:

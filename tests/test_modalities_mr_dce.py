@@ -313,6 +313,27 @@ def test_a_study_takes_a_map_of_the_flip_angles_share(tmp_path):
         peaks_of(text, tmp_path)
 
 
+@pytest.mark.parametrize(("axes", "back"), [((0, 1, 2), [1]), ((2, 0, 1), [0, 2])])
+def test_a_map_whose_axes_a_converter_turned_is_the_same_map(tmp_path, axes, back):
+    t1, _, signal = truth()
+    t1 = t1 * np.linspace(0.8, 1.2, t1.size).reshape(t1.shape)
+    written(tmp_path, t1, signal)
+    plain, _ = peaks_of(STUDY, tmp_path)
+    shape = np.array(GRID.shape)[list(axes)]
+    place = np.zeros((4, 4))  # from the turned map's indices to those of the scan
+    place[3, 3] = 1.0
+    for axis, from_axis in enumerate(axes):
+        place[from_axis, axis] = -1.0 if axis in back else 1.0
+        place[from_axis, 3] = shape[axis] - 1 if axis in back else 0.0
+    grid = Grid(shape=tuple(shape.tolist()), affine=GRID.affine @ place)
+    (tmp_path / "T1map.nii").unlink()
+    (tmp_path / "T1map.json").unlink()
+    values = np.flip(1000 * t1.transpose(axes), back)
+    write_nifti(tmp_path / "T1map.nii", values, grid, {"Units": "ms"})
+    found, _ = peaks_of(STUDY, tmp_path)
+    assert found.to_list() == plain.to_list()
+
+
 def test_a_voxel_of_two_regions_has_no_two_t1(tmp_path):
     t1, _, signal = truth()
     written(tmp_path, t1, signal)

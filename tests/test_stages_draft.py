@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 
+from conftest_dicom import mr_series
+from igdd import catalog
 from igdd.errors import InputError, StudyError
 from igdd.io.bids import write_json, write_label_map, write_nifti, write_table
 from igdd.io.outlines import Outline
@@ -465,6 +467,68 @@ def dynamic_visit(tmp_path: Path) -> Path:
     labels = np.ones(GRID.shape, np.uint8)
     write_label_map(folder / "sub-07_ses-base_dseg.nii.gz", labels, GRID, {1: "tumour"})
     return folder
+
+
+def scanned(folder: Path) -> Path:
+    """Signals of `dynamic_mr` as a scanner stores them in DICOM, with a label map."""
+    acquired = {"RepetitionTime": "5", "EchoTime": "2", "FlipAngle": "15", "ScanningSequence": "GR"}
+    stored = catalog.read_series(dynamic_mr(folder))[0].values
+    (folder / "dce.nii.gz").unlink()
+    (folder / "dce.json").unlink()
+    volumes = np.rint(200 * np.moveaxis(stored, 3, 0))
+    mr_series(folder / "dce", GRID, volumes, SeriesDescription="DCE perfusion", **acquired)
+    write_label_map(folder / "dseg.nii.gz", np.ones(GRID.shape, np.uint8), GRID, {1: "tumour"})
+    return folder
+
+
+def peak_of(path: Path) -> float:
+    path.write_text(path.read_text().replace("declared.baseline = 5", "declared.baseline = 4"))
+    filled(path)
+    table = measured(plan(load_study(path))[0]).measurements
+    return float(table.loc[table["metric"] == "peak", "value"].iloc[0])
+
+
+def test_dynamic_contrast_of_a_scanner_is_drafted_from_its_headers(tmp_path):
+    path, required = draft(scanned(tmp_path))
+    assert required == 4
+    (scan,) = filled(path)["scan"]
+    assert (scan["modality"], scan["path"], scan["subject"]) == ("mr_dce", "dce", "01")
+    assert scan["regions"] == "dseg.nii.gz"
+    # 1 mmol/L; the signals are whole numbers of some thousands
+    assert peak_of(path) == pytest.approx(1e-6, rel=1e-2)
+
+
+def test_maps_that_igdd_made_beside_a_scanner_s_series_are_taken(tmp_path):
+    scanned(tmp_path)
+    for name, unit, level in (("T1map", "s", 1.4), ("TB1map", "%", 100.0)):
+        values = np.full(GRID.shape, level)
+        write_nifti(tmp_path / f"{name}.nii", values, GRID, {"Modality": "MR", "Units": unit})
+    path, required = draft(tmp_path)
+    assert required == 3
+    (scan,) = filled(path)["scan"]
+    assert (scan["subject"], scan["t1_map"], scan["b1_map"]) == ("01", "T1map.nii", "TB1map.nii")
+    assert "not used" not in path.read_text()
+    assert peak_of(path) == pytest.approx(1e-6, rel=1e-2)
+
+
+@pytest.mark.parametrize("unit", ["ms", "US", None])
+def test_a_scanner_s_map_is_taken_where_it_states_its_unit(tmp_path, unit):
+    scanned(tmp_path)
+    stated = {} if unit is None else {"RescaleType": unit}
+    for number, (name, said, level) in enumerate(
+        (("T1 map MOLLI", stated, 1400), ("B1 map", {"RescaleType": "%"} if unit else {}, 100))
+    ):
+        mr_series(
+            tmp_path / name.lower().replace(" ", "_"), GRID, np.full((1, *GRID.shape), level),
+            f"1.2.3.{number + 5}", SeriesDescription=name, RescaleSlope="1", RescaleIntercept="0",
+            **said,
+        )  # fmt: skip
+    path, required = draft(tmp_path)
+    scan = next(one for one in filled(path)["scan"] if one["modality"] == "mr_dce")
+    assert scan.get("t1_map") == ("t1_map_molli" if unit == "ms" else None)
+    assert scan.get("b1_map") == ("b1_map" if unit is not None else None)
+    assert required == (3 if unit == "ms" else 4)
+    assert peak_of(path) == pytest.approx(1e-6, rel=1e-2)
 
 
 def test_dynamic_contrast_mr_is_drafted_with_the_facts_that_only_the_user_knows(tmp_path):

@@ -176,7 +176,7 @@ def test_what_serves_as_input_is_fitted_only_when_asked_for(folder):
     [
         ('region = "muscle"\nportal = "tumour"\ndelay = "5 s"', "'delay' says nothing of the reg"),
         ('region = "muscle"\nportal = "tumour"\nblood = "sub-01_blood.tsv"', "'manual' says"),
-        ('region = "muscle"\ndose = 1e-7', "'dose' says nothing of region 'muscle'"),
+        ('region = "muscle"\ndose = "0.1 mmol/kg"', "'dose' says nothing of region 'muscle'"),
         ('blood = "sub-01_blood.tsv"\nrecovery = 0.9', "'recovery' says nothing of measured blood"),
         ('population = "parker"\nrecovery = 0.9', "'recovery' says nothing of population"),
         ('reference = "muscle"\ndelay = "5 s"', "'delay' says nothing of a reference region"),

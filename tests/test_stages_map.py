@@ -3,12 +3,13 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from compartment_curves import pet
+from compartment_curves import dce, pet
 from graphical_curves import frames_of, input_of, one_tissue, protocol_of
 from igdd import catalog
 from igdd.errors import FitError, InputError, StudyError, UnitsError
@@ -294,6 +295,44 @@ def test_what_the_input_leaves_open_is_told_with_the_map(tmp_path):
     assert described(whole)["input_flags"] == []
 
 
+def test_a_shared_delay_at_its_bound_is_told_of_every_voxel_as_of_every_region(tmp_path):
+    """Tissue that sees the blood 75 s later than any delay may say, in a map as in a fit."""
+    protocol, model = pet(), catalog.find("models", "one_tissue")
+    inputs = {
+        role: replace(one, time=one.time - 75.0, own_clock=True)
+        for role, one in protocol.inputs.items()
+    }
+    truth = np.array([[0.1 / 60, 0.1 / 60, 0.05, 0.0], [0.3 / 60, 0.2 / 60, 0.03, 0.0]])
+    curves = model.predict(truth, protocol)
+    image = Image(
+        values=curves.reshape(2, 1, 1, -1), grid=Grid(shape=(2, 1, 1), affine=np.eye(4)),
+        quantity="activity_concentration", unit="Bq/mL", analyte="label", frames=protocol.frames,
+    )  # fmt: skip
+    found = map_image("one_tissue", image, inputs, out=tmp_path / "maps")
+    assert found.notes["delay_shared"] == 60.0
+    assert found.counts["at_bound"] == 2
+
+
+def test_a_contrast_voxel_above_zero_before_its_input_is_flagged_as_a_region_is(tmp_path):
+    protocol, model = dce(), catalog.find("models", "tofts")
+    plasma = protocol.input("plasma")
+    time, later = np.append(0.0, plasma.time + 60.0), np.append(0.0, plasma.values)
+    inputs = {"plasma": replace(plasma, time=time, values=later)}
+    truth = np.array([[0.2 / 60, 0.3, 0.0], [0.2 / 60, 0.3, 0.0]])
+    curves = model.predict(truth, replace(protocol, inputs=inputs))
+    curves[1] += 0.5 * curves[1].max()
+    image = Image(
+        values=curves.reshape(2, 1, 1, -1), grid=Grid(shape=(2, 1, 1), affine=np.eye(4)),
+        quantity="amount_concentration", unit=plasma.unit, analyte="contrast",
+        frames=protocol.frames,
+    )  # fmt: skip
+    found = map_image("tofts", image, inputs, out=tmp_path / "maps")
+    early = values(found.flags).astype(int) & Status.ENHANCED_BEFORE_INPUT
+    assert early.tolist() == [0, Status.ENHANCED_BEFORE_INPUT]
+    account = json.loads(found.account.read_text())
+    assert account["Voxels"]["Flagged"]["enhanced_before_input"] == 1
+
+
 def test_without_a_start_the_mean_curve_decides_for_all(tmp_path):
     curves = curves_of() + (2e4 * np.exp(-FRAMES.middle / 150)).astype(np.float32)
     path = image_file(tmp_path, curves)
@@ -420,8 +459,6 @@ def test_a_mask_on_another_grid_is_brought_over_as_regions_are(tmp_path):
 
 
 def test_a_parameter_without_end_is_no_value(tmp_path):
-    from dataclasses import replace
-
     endless = replace(
         patlak.MODELS[0], derived=(replace(patlak.MODELS[0].parameters[0], name="ratio"),),
         derive=lambda fitted: np.where(np.arange(len(fitted))[:, None] % 2, np.inf, fitted[:, :1]),
@@ -483,8 +520,6 @@ def test_cut_or_swollen_files_leave_nothing_behind(tmp_path):
 
 
 def test_a_solver_that_fails_midway_leaves_nothing_behind(tmp_path):
-    from dataclasses import replace
-
     calls = []
 
     def failing(protocol):

@@ -65,6 +65,7 @@ DrawnUp = Annotated[float, Unit("Bq", above=0.0)]
 Angle = Annotated[float, Unit("deg", above=0.0)]
 Relaxivity = Annotated[float, Unit("mL/(mol.s)", above=0.0)]
 Density = Annotated[float, Unit("g/mL", above=0.0)]
+AgentDose = Annotated[float, Unit("mol/g", above=0.0)]
 Point = Annotated[tuple[float, float, float], Field(description="x, y, z in mm, RAS+")]
 
 
@@ -355,7 +356,7 @@ class InputsEntry(Entry):
     portal: str | None = Field(default=None, description="region of the portal vein")
     population: str | None = None
     reference: str | None = Field(default=None, description="region of the reference tissue")
-    dose: float | None = Field(default=None, gt=0, description="of a population, mol/g of body")
+    dose: AgentDose | None = Field(default=None, description="of a population, per body weight")
     zero: Literal["scan_start", "administration"] | None = None
     unit: str | None = Field(default=None, description="of blood tables that do not say")
     time_unit: str | None = None
@@ -369,7 +370,7 @@ class InputsEntry(Entry):
     delay: Time = 0.0
     dispersion: Duration | None = None
     decay_corrected: bool | None = Field(
-        default=None, description="whether blood is corrected to the same instant as the image"
+        default=None, description="whether blood is corrected to the instant of the stored image"
     )
 
     @property

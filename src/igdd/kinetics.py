@@ -34,6 +34,7 @@ class Status(IntFlag):
     POORLY_IDENTIFIED = 8
     RESIDUAL_RUNS = 16
     INCOMPLETE = 32
+    ENHANCED_BEFORE_INPUT = 64
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -53,6 +54,8 @@ class InputCurve:
     values       (n,) in `unit`
     compartment  plasma, blood (whole blood) or tissue (a reference region)
     substance    parent (the unchanged agent), total, carrier or contrast
+    own_clock    whether the times are those of a blood sampler, which nobody set by the tissue's:
+                 a tissue model then seeks the delay between them
     """
 
     time: np.ndarray
@@ -62,6 +65,7 @@ class InputCurve:
     unit: str
     source: str = ""
     flags: tuple[str, ...] = ()
+    own_clock: bool = False
 
     def __post_init__(self) -> None:
         where = self.source or "input"

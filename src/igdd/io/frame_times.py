@@ -70,7 +70,10 @@ def _doubt(start: np.ndarray, duration: np.ndarray) -> str | None:
         if np.mean(np.abs(way - ratio * length) <= NEAR * ratio * length) >= MOST:
             return f"the {which} seem to be in {unit}: give them in s"
     if np.mean(np.abs(length - start[1:]) <= NEAR * length) >= MOST:
-        return "the durations seem to be the frames' ends: give how long each frame lasts"
+        return (
+            "the durations seem to be the frames' ends: give how long each frame lasts, the end "
+            "less the start"
+        )
     return None
 
 

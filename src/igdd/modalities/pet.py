@@ -126,7 +126,12 @@ def calibrate(
         unit="Bq/mL",
         analyte=agent.analyte,
         frames=found.frames,
-        decay=Decay(nuclide=found.nuclide, half_life=found.half_life, corrected_to=0.0),
+        decay=Decay(
+            nuclide=found.nuclide,
+            half_life=found.half_life,
+            corrected_to=0.0,
+            stored=found.reference,
+        ),
         scale_cv=cross.sd / cross.value,
         source=_sentences(found, branching_words, cross.value),
         flags=tuple(sorted(flags)),

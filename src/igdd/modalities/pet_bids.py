@@ -107,6 +107,7 @@ def conversion(series: Series, subject: Subject, agent: Agent, declared: Declare
         positron_fraction=None,
         sentences=(unit_words, words, f"The half-life was {half_life:g} s (from {life_from})."),
         alternatives=_by_stated_factor(sidecar, start, duration, reference, half_life),
+        reference=None if reference is None else reference - given,
         flags=(
             *flags, *moved, *changed, *attenuation_flags(_attenuation(sidecar), declared,
             sidecar.where), *dose_flags(_dose(sidecar), subject),
@@ -166,7 +167,9 @@ def _frame_times(
     start, duration = np.asarray(start), np.asarray(duration)
     if float(duration.max()) > LONGEST_FRAME * half_life:
         raise sidecar.wrong(
-            "FrameDuration", f"{duration.max():g} s", f"at most {LONGEST_FRAME:g} half-lives, in s"
+            "FrameDuration",
+            f"{duration.max():g} s",
+            f"at most {LONGEST_FRAME:g} half-lives, in s; mend the JSON; is it in ms?",
         )
     return start, duration
 

@@ -50,6 +50,7 @@ class Recordings:
     parent      whether the table says that metabolites are out of the plasma already
     decay_corrected  whether activities are corrected to time zero, where the sidecars say
     half_life   in s of the tracer's nuclide, where the image's sidecar names it
+    injection   start of the administration in s on the recordings' clock
     """
 
     unit: str
@@ -65,6 +66,7 @@ class Recordings:
     parent: bool = False
     decay_corrected: bool | None = None
     half_life: float | None = None
+    injection: float = 0.0
     source: str = ""
 
 

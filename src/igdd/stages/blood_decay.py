@@ -8,7 +8,7 @@ so it is corrected. Blood that falls as fast may be either.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,32 @@ FEWEST = 3
 
 def half_life(files: Sequence[Path]) -> float | None:
     """Half-life in s of the tracer's nuclide, as the `_pet.json` of the blood's scan names it."""
+    for stated in _said_of_scan(files, "TracerRadionuclide"):
+        try:
+            return decay.nuclide(str(stated)).half_life
+        except InputError:
+            continue
+    return None
+
+
+def injection(files: Sequence[Path]) -> float:
+    """Start of the administration in s after TimeZero, as the `_pet.json` of the blood's scan says
+    it; 0 where it does not."""
+    for stated in _said_of_scan(files, "InjectionStart"):
+        if isinstance(stated, int | float) and not isinstance(stated, bool):
+            return float(stated)
+    return 0.0
+
+
+def _said_of_scan(files: Sequence[Path], key: str) -> Iterator[Any]:
+    """What the `_pet.json` of the blood's scan and those above it say, the nearest first."""
     for file in files:
         named = sidecar.entities(file.stem)
         if named is None or named[1] != "blood":
             continue
         scan = "_".join(f"{k}-{v}" for k, v in named[0].items() if k != "recording")
         for facts in reversed(sidecar.applicable(file.with_name(f"{scan}_pet.nii.gz"), ".json")):
-            stated = str(bounded.read_json(facts).get("TracerRadionuclide"))
-            try:
-                return decay.nuclide(stated).half_life
-            except InputError:
-                continue
-    return None
+            yield bounded.read_json(facts).get(key)
 
 
 def corrected(recordings: Recordings, options: InputOptions, account: Account) -> Recordings:

@@ -10,7 +10,7 @@ from igdd.errors import InputError
 from igdd.io import blood_table, input_table, sidecar
 from igdd.stages import blood
 from igdd.stages.blood import Account, Recordings
-from igdd.stages.blood_decay import half_life
+from igdd.stages.blood_decay import half_life, injection
 from igdd.stages.input_options import InputOptions
 
 
@@ -27,7 +27,8 @@ def read_recordings(
         if one.unread
     )
     found = blood.gather(tables)
-    return replace(found, half_life=half_life(files))
+    begun = injection(files) if options.injection is None else options.injection
+    return replace(found, half_life=half_life(files), injection=begun)
 
 
 def _files(paths: Path | str | Sequence[Path | str]) -> list[Path]:

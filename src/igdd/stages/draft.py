@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from igdd.errors import InputError
 from igdd.io import bounded
 from igdd.stages import draft_contrast
 from igdd.stages.body_facts import Fact, facts_of, participants
+from igdd.stages.draft_regions import regions
 from igdd.stages.draft_text import (
     ARM,
     DECLARED,
@@ -40,10 +40,6 @@ from igdd.stages.usable import stated_nuclide
 from igdd.stages.visits import MEASURED, Scan, place, scans_of
 from igdd.study import UNKNOWN_FACT
 
-LESION = re.compile(r"lesion|tumou?r|metasta|neoplas|(?<![a-z])mets?(?![a-z])", re.IGNORECASE)
-BLOOD = re.compile(r"blood|aorta|(?<![a-z])vena|cava(?![a-z])", re.IGNORECASE)
-# Signs that a pattern of region names gives a meaning to (fnmatch).
-PATTERN = re.compile(r"[\[*?]")
 # Remarks on files that could not be read.
 MOST_REMARKS = 50
 
@@ -72,7 +68,7 @@ def study_text(folder: Path, progress: Progress | None = None) -> str:
     if not contents.of("series"):
         raise InputError(
             f"{folder}: holds no image in DICOM or NIfTI ({contents.others} other files"
-            + "".join(f"; {one['path']}: {one['problem']}" for one in contents.problems[:3])
+            + "".join(f"; {one['problem']}" for one in contents.problems[:3])
             + "); expected at least one series; check the path"
         )
     nuclides = {stated_nuclide(entry) for entry in contents.of("series") if entry.modality == "PT"}
@@ -92,7 +88,7 @@ def study_text(folder: Path, progress: Progress | None = None) -> str:
         _scanner(),
         *_subjects(used or scans, acquired, table),
         *[_scan(scan, contents) for scan in scans],
-        _regions(used),
+        regions(used),
         draft_contrast.measures() if contrast else UPTAKE,
         _compare(sorted(arms), "iauc_60" if contrast else "percent_id_per_g"),
         _unread(contents),
@@ -278,37 +274,6 @@ def _when(scan: Scan) -> str:
 
 def _described(scan: Scan) -> str:
     return str(scan.entry.facts.get("description") or "")
-
-
-def _regions(used: Sequence[Scan]) -> list[str]:
-    """The names found, and the kinds that they suggest, to be confirmed."""
-    names = sorted(
-        {name for scan in used for one in scan.regions for name in one.facts.get("regions") or ()}
-        - {""}
-    )
-    if not names:
-        return []
-    lines = comment(f"Regions found: {', '.join(names)}")
-    lines += comment('A region is an "organ" of 1 g/mL unless a [[region]] says otherwise.')
-    for kind, wanted in (("lesion", LESION), ("blood", BLOOD)):
-        for pattern in _patterns([name for name in names if wanted.search(name)]):
-            block = ["[[region]]", active("name", quoted(pattern)), active("kind", quoted(kind))]
-            lines += ["#", *commented([*block, 'density = "1.04 g/mL"'])]
-    return lines
-
-
-def _patterns(names: Iterable[str]) -> list[str]:
-    """Names, those that differ in a number at the end as one pattern."""
-    stems: dict[str, list[str]] = {}
-    for name in names:
-        stems.setdefault(name.rstrip("0123456789"), []).append(name)
-    found = []
-    for stem, members in stems.items():
-        plain = PATTERN.sub(lambda match: f"[{match[0]}]", stem)
-        several = len(members) > 1 and stem
-        exact = [PATTERN.sub(lambda match: f"[{match[0]}]", name) for name in members]
-        found += [f"{plain}*"] if several else exact
-    return found
 
 
 def _compare(arms: Sequence[str], on: str) -> list[str]:

@@ -26,21 +26,19 @@ from igdd.stages.fit_task import (
     Task,
     check_size,
     chosen_frames,
+    enhanced_early,
     shared_at_bound,
     shared_names,
     solve,
     with_shared,
 )
 from igdd.stages.profile_limits import with_limits, with_open_flagged
-from igdd.types import Curves
+from igdd.types import Curves, Decay
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Inputs = Mapping[str, InputCurve] | str | Path | Sequence[str | Path]
-# An input has risen, and a tissue is enhanced, at this share of its peak; the level of so few
-# samples is told from noise by so many of its standard errors.
-RISEN, FEWEST_EARLY, CERTAINTY = 0.25, 3, 4.0
 
 
 def fit(
@@ -70,8 +68,8 @@ def fit(
     hold         parameter -> text with a unit, or a number in its display unit
     free         parameters that the model holds unless told otherwise, such as delay
     shared       parameters with one value for all curves: the mean of what each curve says, by its
-                 inverse variance. None: the delay of a tissue model where the inputs are a table
-                 of blood, whose clock nobody set by the tissue's
+                 inverse variance. None: the delay of a tissue model where an input is of blood
+                 samples, whose clock is their own
     sd           standard deviations (t,) or (n, t), infinite for a frame that is not to be used;
                  "counts": as counting leaves them (`counts_sd`); "relative", "root": in proportion
                  to each value or its root; "equal": all frames alike; "noise": what is known of
@@ -105,7 +103,7 @@ def fit(
     protocol = doors.build(
         declared,
         frames,
-        inputs_by_role(inputs),
+        inputs_by_role(inputs, curves.decay),
         curves.unit,
         held=held,
         options=chosen,
@@ -122,7 +120,7 @@ def fit(
         flags = tuple((*own, "dose_time_assumed") for own in curves.flags)
         curves = replace(curves, flags=flags)
     said = {*(hold or {}), *free}
-    names = shared_names(declared, shared, said, measured=is_blood(inputs))
+    names = shared_names(declared, shared, said, protocol.inputs)
     task, notes = with_shared(task, names)
     # Values beyond measure overflow on the way; what comes of them is flagged.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -147,13 +145,9 @@ def _read_curves(path: Path, unit: str | None) -> Curves:
     return tac_table.read(path, unit=unit)
 
 
-def is_blood(inputs: Inputs | None) -> bool:
-    """Whether the inputs are tables of blood, whose clock nobody set by the tissue's."""
-    return inputs is not None and not isinstance(inputs, Mapping)
-
-
-def inputs_by_role(inputs: Inputs | None) -> Mapping[str, InputCurve]:
-    """The inputs, read where their blood tables are named; what is neither is refused."""
+def inputs_by_role(inputs: Inputs | None, decay: Decay | None) -> Mapping[str, InputCurve]:
+    """The inputs, read where their blood tables are named, of the nuclide of the tissue's curves;
+    what is neither is refused."""
     expected = "such as igdd.read_inputs gives by role, or the path of a blood table, or several"
     if inputs is None:
         return {}
@@ -168,7 +162,8 @@ def inputs_by_role(inputs: Inputs | None) -> Mapping[str, InputCurve]:
     paths = (inputs,) if isinstance(inputs, str | Path) else inputs
     if not (isinstance(paths, list | tuple) and all(isinstance(one, str | Path) for one in paths)):
         raise InputError(f"inputs are a {type(inputs).__name__}; expected curves, {expected}")
-    read: Mapping[str, InputCurve] = read_inputs(paths)
+    known: dict[str, Any] = {} if decay is None else {"half_life": decay.half_life}
+    read: Mapping[str, InputCurve] = read_inputs(paths, **known)
     return read
 
 
@@ -200,6 +195,8 @@ def _finished(
     )
     if shared_at_bound(model, notes):
         status = status | Status.AT_BOUND
+    early = enhanced_early(model, task.protocol, task.values)
+    status = np.where(early, status | Status.ENHANCED_BEFORE_INPUT, status)
     if not model.closed:
         # The sum of what is known can be unknown: VT, where k4 nears 0.
         known = np.zeros(len(declared))
@@ -232,35 +229,10 @@ def _finished(
 
 def _flags(status: np.ndarray, curves: Curves, task: Task) -> tuple[tuple[str, ...], ...]:
     of_inputs = {flag for curve in task.protocol.inputs.values() for flag in curve.flags}
-    early = np.where(_enhanced_early(task), "enhanced_before_input", "")
     return tuple(
-        tuple(sorted({*Status(int(bits)).flags, *own, *of_inputs, str(word)} - {""}))
-        for bits, own, word in zip(status, curves.flags, early, strict=True)
+        tuple(sorted({*Status(int(bits)).flags, *own, *of_inputs}))
+        for bits, own in zip(status, curves.flags, strict=True)
     )
-
-
-def _enhanced_early(task: Task) -> np.ndarray:
-    """Curves (n,) of contrast that are well above zero in the frames before any input has risen.
-
-    Stored values less no baseline are so, or an input on another clock.
-    """
-    values, none = task.values, np.zeros(len(task.values), dtype=bool)
-    if task.model.family != "contrast" or not task.protocol.inputs:
-        return none
-    rises = min(_rise(curve) for curve in task.protocol.inputs.values())
-    early = values[:, task.protocol.frames.middle <= rises]
-    if early.shape[1] < FEWEST_EARLY:
-        return none
-    with np.errstate(invalid="ignore"):
-        level, error = early.mean(axis=1), early.std(axis=1, ddof=1) / early.shape[1] ** 0.5
-        return np.asarray((level > RISEN * values.max(axis=1)) & (level > CERTAINTY * error))
-
-
-def _rise(curve: InputCurve) -> float:
-    """When an input has risen from its first samples, in s."""
-    before = float(np.median(curve.values[:FEWEST_EARLY]))
-    risen = curve.values >= before + RISEN * (curve.values.max() - before)
-    return float(curve.time[np.argmax(risen)])
 
 
 def _derived(model: Model, solution: Solution) -> tuple[np.ndarray, np.ndarray]:

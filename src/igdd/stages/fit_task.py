@@ -15,13 +15,16 @@ import numpy as np
 from igdd.declare import Model, Parameter
 from igdd.errors import FitError, StudyError
 from igdd.kernels import judge
-from igdd.kinetics import Protocol, Solution
+from igdd.kinetics import InputCurve, Protocol, Solution
 from igdd.stages import protocol as doors
 from igdd.types import Frames
 
 # Kinds of curves that say what all of them share.
 KINDS = 16
 TINY = np.finfo(float).tiny
+# An input has risen, and a tissue is enhanced, at this share of its peak; the level of so few
+# samples is told from noise by so many of its standard errors.
+RISEN, FEWEST_EARLY, CERTAINTY = 0.25, 3, 4.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,12 +145,13 @@ def _starts(model: Model) -> np.ndarray:
 
 
 def shared_names(
-    model: Model, shared: Iterable[str] | None, said: Collection[str], *, measured: bool
+    model: Model,
+    shared: Iterable[str] | None,
+    said: Collection[str],
+    inputs: Mapping[str, InputCurve],
 ) -> tuple[str, ...]:
-    """Parameters that all curves share.
-
-    said      parameters that the user holds or frees
-    measured  whether the input is of blood samples
+    """Parameters that all curves share: those asked for, else the delay of an input whose clock is
+    its own, unless the user has `said` that it is held or free.
     """
     known = {one.name: one for one in model.parameters}
     if shared is not None:
@@ -158,8 +162,9 @@ def shared_names(
                 f"model {model.name} has no parameter {wrong[0]!r}; expected {', '.join(known)}"
             )
         return shared
-    lags = measured and model.family == "tissue" and not model.closed and "delay" in known
-    return ("delay",) if lags and "delay" not in said else ()
+    fitted = model.family == "tissue" and not model.closed and "delay" in known
+    lags = any(one.own_clock for role, one in inputs.items() if role in model.needs)
+    return ("delay",) if fitted and lags and "delay" not in said else ()
 
 
 def with_shared(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, float]]:
@@ -251,3 +256,27 @@ def shared_at_bound(model: Model, notes: Mapping[str, float]) -> bool:
         if value is not None and not low < value < high:
             return True
     return False
+
+
+def enhanced_early(model: Model, protocol: Protocol, values: np.ndarray) -> np.ndarray:
+    """Curves (n, t) of contrast that are well above zero in the frames before any input has risen.
+
+    Stored values less no baseline are so, or an input on another clock.
+    """
+    none = np.zeros(len(values), dtype=bool)
+    if model.family != "contrast" or not protocol.inputs:
+        return none
+    rises = min(_rise(curve) for curve in protocol.inputs.values())
+    early = np.asarray(values[:, protocol.frames.middle <= rises], dtype=float)
+    if early.shape[1] < FEWEST_EARLY:
+        return none
+    with np.errstate(invalid="ignore"):
+        level, error = early.mean(axis=1), early.std(axis=1, ddof=1) / early.shape[1] ** 0.5
+        return np.asarray((level > RISEN * values.max(axis=1)) & (level > CERTAINTY * error))
+
+
+def _rise(curve: InputCurve) -> float:
+    """When an input has risen from its first samples, in s."""
+    before = float(np.median(curve.values[:FEWEST_EARLY]))
+    risen = curve.values >= before + RISEN * (curve.values.max() - before)
+    return float(curve.time[np.argmax(risen)])

@@ -186,7 +186,10 @@ def _with_manual(
     account: Account,
 ) -> Recordings:
     if manual is None:
-        return Recordings(unit=unit, automatic=image, from_image=True, source="image")
+        begun = options.injection or 0.0
+        return Recordings(
+            unit=unit, automatic=image, from_image=True, injection=begun, source="image"
+        )
     found = read_recordings(manual, options, account)
     if found.unit != unit:
         raise InputError(

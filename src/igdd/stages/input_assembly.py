@@ -31,32 +31,27 @@ def assemble(
 ) -> dict[str, InputCurve]:
     """Inputs by role from what was measured in one scan."""
     recordings = _undispersed(corrected(recordings, options, account), options, account)
-    substance = _substance(recordings, options)
-    if recordings.fraction is None and options.parent_fraction != "interpolate":
-        raise InputError(
-            f"{recordings.source}: hold no parent fraction for parent_fraction = "
-            f"{options.parent_fraction!r}; expected samples of it, or no parent_fraction"
-        )
+    substance, injection = _substance(recordings, options), recordings.injection
     samples: dict[str, Samples] = {}
     share = None
     flags: dict[str, tuple[str, ...]] = {}
     measured = found = blood.whole_blood(recordings, account)
     if substance == "total" or recordings.fraction is not None:
         ratio = options.plasma_to_blood
-        found = blood.carried_on(measured, recordings, ratio, options.injection, account)
+        found = blood.carried_on(measured, recordings, ratio, injection, account)
         if found is not measured and isinstance(ratio, str):
             flags["blood"] = ("blood_from_plasma",)
     if found is not None:
         samples["blood"] = found
-    plasma = blood.total_plasma(recordings, options.plasma_to_blood, options.injection, account)
+    plasma = blood.total_plasma(recordings, options.plasma_to_blood, injection, account)
     if plasma is not None:
         samples["plasma"] = plasma
     if recordings.portal is not None:
         samples["portal"] = recordings.portal
     if plasma is not None and substance == "parent" and recordings.fraction is not None:
-        share = blood.parent_share(recordings, options.parent_fraction, options.injection, account)
+        share = blood.parent_share(recordings, options.parent_fraction, injection, account)
         unknown = plasma.time[-1] - recordings.fraction.time[-1]
-        if unknown > UNKNOWN_SHARE * (plasma.time[-1] - options.injection):
+        if unknown > UNKNOWN_SHARE * (plasma.time[-1] - injection):
             flags["plasma"] = ("parent_fraction_extended",)
     uncorrected = substance == "total" and options.substance is None
     if plasma is not None and uncorrected:
@@ -67,21 +62,27 @@ def assemble(
         )
     curves = {}
     for role, one in samples.items():
+        own = [*flags.get(role, ())]
+        one = _from_injection(one, injection, role, own)
         of = substance if role != "blood" or substance in IN_PLASMA else "total"
         fraction = share if role == "plasma" else None
         compartment = _like_the_artery(recordings, options) if role == "portal" else role
         about = (compartment, of, recordings.unit)
         curve = _curve(one, fraction, about, options, account)
-        own = flags.get(role, ())
         if role != "blood" and uncorrected:
-            own = (*own, "no_metabolite_correction")
-        own = tuple(sorted({*curve.flags, *own}))
-        curves[role] = dataclasses.replace(curve, flags=own)
+            own.append("no_metabolite_correction")
+        named, sampled = tuple(sorted({*curve.flags, *own})), not recordings.from_image
+        curves[role] = dataclasses.replace(curve, flags=named, own_clock=sampled)
     return _by_haematocrit(curves, options)
 
 
 def _substance(recordings: Recordings, options: InputOptions) -> str:
-    """What the plasma holds."""
+    """What the plasma holds; a parent fraction that is asked for must be there."""
+    if recordings.fraction is None and options.parent_fraction != "interpolate":
+        raise InputError(
+            f"{recordings.source}: hold no parent fraction for parent_fraction = "
+            f"{options.parent_fraction!r}; expected samples of it, or no parent_fraction"
+        )
     if (options.substance == "parent" or recordings.parent) and recordings.fraction is not None:
         raise InputError(
             f"{recordings.source}: hold a parent fraction, and the plasma is said to be parent; "
@@ -129,7 +130,6 @@ def _curve(
     compartment, substance, unit = about
     flags = list(account.flags)
     said = list(account.said)
-    samples = _from_injection(samples, options.injection, compartment, flags)
     if options.model != "interpolate":
         values = samples.values if share is None else samples.values * share(samples.time)
         area = _area(samples.time, values)

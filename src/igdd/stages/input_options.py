@@ -32,7 +32,8 @@ class InputOptions:
     plasma_to_blood  interpolate, constant, linear, exponential, or the ratio itself
     model            interpolate, tri_exponential, feng, feng_infusion, spline, monotone
     infusion         length of the infusion in s, for feng_infusion; None: fitted
-    injection        start of the administration in s on the recordings' clock
+    injection        start of the administration in s on the recordings' clock; None: InjectionStart
+                     in the `_pet.json` of the blood's scan, else 0
     delay            s by which the tissue sees the blood later than the recording; negative where
                      the sampler lags
     dispersion       time constant in s of the sampler's tubing, to be undone; None: what the
@@ -53,7 +54,7 @@ class InputOptions:
     plasma_to_blood: str | float = "interpolate"
     model: str = "interpolate"
     infusion: float | None = None
-    injection: float = 0.0
+    injection: float | None = None
     delay: float = 0.0
     dispersion: float | None = None
     haematocrit: float | None = None
@@ -80,8 +81,9 @@ class InputOptions:
             if not (value is None or isinstance(value, str) or 0 < value < np.inf):
                 raise InputError(f"{name} is {value}; expected more than 0")
         for name in ("injection", "delay"):
-            if not np.isfinite(getattr(self, name)):
-                raise InputError(f"{name} is {getattr(self, name)}; expected seconds")
+            value = getattr(self, name)
+            if not (value is None or np.isfinite(value)):
+                raise InputError(f"{name} is {value}; expected seconds")
         if self.infusion is not None and self.model != "feng_infusion":
             raise InputError(f"infusion belongs to feng_infusion; the model is {self.model!r}")
         if self.haematocrit is not None:

@@ -18,20 +18,14 @@ from igdd.kinetics import Fit, InputCurve
 from igdd.results import FittedCurves, Panel, Value
 from igdd.stages.fit_text import notes_text
 from igdd.stages.panels import map_panel
-from igdd.stages.plan import InputsPlan, SessionPlan
+from igdd.stages.plan import SessionPlan
 from igdd.stages.protocol import arranged, held_values, si_factor
-from igdd.types import Curves, Frames, Image, Session
+from igdd.types import Curves, Image, Session
 from igdd.uncertainty import NORMAL_95, Estimate
 
 # Keys of a [[fit]] or [[map]] that are no options of the model.
 COMMON = frozenset({"model", "version", *FitEntry.model_fields})
 KNOTS_SHOWN = 200
-# Keys of [[inputs]] that are options of `igdd.stages.inputs`.
-INPUT_OPTIONS = frozenset({
-    "unit", "time_unit", "compartment", "substance", "parent_fraction", "plasma_to_blood", "model",
-    "infusion", "haematocrit", "delay", "dispersion", "decay_corrected", "recovery", "background",
-    "blood_scaling", "dose",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +52,6 @@ def fitted(session: Session, plan: SessionPlan, inputs: Mapping[str, InputCurve]
         model: Model = catalog.find("models", asked["model"])
         curves = _chosen(every, asked["regions"], _serving(model, every, plan))
         words = _words(asked)
-        words["shared"] = _shared_names(model, asked, plan)
         found = fit(model, curves, inputs, **words)
         calibration = _of_calibration(found, model, curves, inputs, words)
         own = {key: words.get(key) for key in (option.name for option in model.options)}
@@ -94,7 +87,7 @@ def mapped(
         model: Model = catalog.find("models", asked["model"])
         found = map_image(
             model, session.image, inputs, out=folder / model.name, mask=within, workers=1,
-            shared=_shared_names(model, asked, plan), **_words(asked),
+            **_words(asked),
         )  # fmt: skip
         for name, path in found.maps.items():
             unit = found.units[name]
@@ -106,96 +99,6 @@ def mapped(
             f"one ({flagged} flags)."
         )
     return tuple(shown), tuple(methods)
-
-
-def session_inputs(
-    session: Session, plan: InputsPlan, shift: float | None
-) -> dict[str, InputCurve]:
-    """The inputs of a session by role, in s after the image's own zero.
-
-    shift  what is added to the blood's clock to count from the image's zero; None: not known
-    """
-    from igdd.stages.input_options import check_known
-    from igdd.stages.inputs import (
-        dual_input,
-        image_derived,
-        population_input,
-        read_inputs,
-        reference_input,
-    )
-
-    entry = plan.entry
-    curves = session.recovered or session.curves
-    if plan.blood and shift is None:
-        raise StudyError(
-            f"subject {session.subject.id}, session {session.name}: nothing says what the blood's "
-            "clock counts from; expected inputs.zero = 'scan_start' or 'administration', or a "
-            "PET-BIDS scan, which says it (TimeZero)"
-        )
-    # What is said, and no more: a source refuses what it cannot use.
-    options = {name: getattr(entry, name) for name in INPUT_OPTIONS & entry.model_fields_set}
-    clock: dict[str, Any] = {}
-    if plan.blood and not entry.decay_corrected and curves.decay is not None:
-        clock["half_life"] = curves.decay.half_life
-    if curves.frames.zero.kind == "administration":
-        clock["injection"] = -(shift or 0.0)
-    if plan.blood and entry.region is not None:
-        options["manual"] = plan.blood
-    found: dict[str, InputCurve] = {}
-    if entry.portal is not None and entry.region is not None:
-        found |= dual_input(curves, entry.region, entry.portal, **options)
-    elif entry.region is not None:
-        seen = _earlier(curves, shift)
-        found |= _later(image_derived(seen, entry.region, **options, **clock), shift)
-    elif plan.blood:
-        found |= _later(read_inputs(plan.blood, **options, **clock), shift)
-    elif entry.population is not None:
-        until = float(curves.frames.end.max())
-        found |= population_input(entry.population, until, **options)
-    else:
-        check_known(options, (), "a reference region")
-    if entry.reference is not None:
-        found |= reference_input(curves, entry.reference)
-    return found
-
-
-def _later(inputs: Mapping[str, InputCurve], shift: float | None) -> dict[str, InputCurve]:
-    """Inputs on the image's clock, from the blood's."""
-    return {
-        role: replace(curve, time=curve.time + (shift or 0.0)) for role, curve in inputs.items()
-    }
-
-
-def _earlier(curves: Curves, shift: float | None) -> Curves:
-    """Curves on the blood's clock, from the image's."""
-    frames = replace(curves.frames, start=curves.frames.start - (shift or 0.0))
-    return replace(curves, frames=frames)
-
-
-def blood_shift(plan: SessionPlan, frames: Frames) -> float | None:
-    """What is added to the blood's clock to count from the frames' zero, in s; None: not known.
-
-    Without a word of the study it is what PET-BIDS says: blood counts from TimeZero, as
-    FrameTimesStart does.
-    """
-    from igdd.io.sidecar import read_sidecar
-
-    said = None if plan.inputs is None else plan.inputs.entry.zero
-    administration = frames.zero.kind == "administration"
-    if said is not None:
-        if said == "administration" and not administration:
-            return None
-        return float(frames.start[0]) if said == "scan_start" and administration else 0.0
-    images = [plan.scan.path]
-    if plan.scan.path.is_dir():
-        images = sorted(plan.scan.path.glob("*_pet.nii*"))
-    if len(images) != 1:
-        return None
-    sidecar, _ = read_sidecar(images[0])
-    starts = sidecar.get("FrameTimesStart")
-    if not isinstance(starts, list) or not starts or not isinstance(starts[0], int | float):
-        return None
-    return float(frames.start[0]) - float(starts[0])
 
 
 def _serving(model: Model, curves: Curves, plan: SessionPlan) -> frozenset[str]:
@@ -240,15 +143,6 @@ def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `igdd.fit` or `igdd.map` from a table of the study."""
     common = {key: asked[key] for key in ("start", "end", "hold", "free", "integration", "sd")}
     return common | {key: value for key, value in asked.items() if key not in COMMON}
-
-
-def _shared_names(model: Model, asked: Mapping[str, Any], plan: SessionPlan) -> tuple[str, ...]:
-    """Parameters that the regions, or the voxels, of a session share."""
-    from igdd.stages.fit_task import shared_names
-
-    said = {*asked["hold"], *asked["free"]}
-    measured = plan.inputs is not None and bool(plan.inputs.blood)
-    return shared_names(model, None, said, measured=measured)
 
 
 def _of_calibration(

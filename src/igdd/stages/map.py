@@ -25,7 +25,7 @@ from igdd.io import bounded, streamed
 from igdd.kinetics import Integration, Status
 from igdd.stages import map_files, map_job
 from igdd.stages import protocol as doors
-from igdd.stages.fit import Inputs, inputs_by_role, is_blood
+from igdd.stages.fit import Inputs, inputs_by_role
 from igdd.stages.fit_task import shared_names
 from igdd.stages.fit_text import notes_json
 from igdd.stages.frame_noise import Spread
@@ -93,8 +93,8 @@ def map_image(
     start, end  frames used lie between them; the start is t* of a graphical model, which without
                 one is chosen by rule in the mean curve of the image, once for all voxels
     hold, free  as in `igdd.stages.fit.fit`
-    shared      parameters with one value for all voxels, from kinds of their curves; None: the
-                delay of a tissue model where the inputs are a table of blood
+    shared      parameters with one value for all voxels, from kinds of their curves; None: as in
+                `igdd.stages.fit.fit`
     sd          standard deviations (t,) of the frames, up to one factor; "counts": as counting
                 leaves them in the image's mean curve; "equal" or None: all alike
     frames      of an image without a sidecar, or in its stead; `unit` likewise; `nuclide` of values
@@ -105,17 +105,18 @@ def map_image(
     folder, free = Path(out), tuple(free)
     seen = map_files.describe(image, frames, unit, nuclide)
     doors.check_corrected(declared, seen.decay)
+    curves = inputs_by_role(inputs, seen.decay)
     settings = map_job.Settings(
         start=start,
         end=end,
         hold=hold,
         free=free,
-        shared=shared_names(declared, shared, {*(hold or {}), *free}, measured=is_blood(inputs)),
+        shared=shared_names(declared, shared, {*(hold or {}), *free}, curves),
         sd=sd,
         integration=integration,
         options=options,
     )
-    setup = map_job.ready(declared, seen.frames, seen.unit, inputs_by_role(inputs), settings)
+    setup = map_job.ready(declared, seen.frames, seen.unit, curves, settings)
     bounded.writable(folder)
     with _opened(image, folder) as pieces, map_files.opened_mask(mask, pieces.grid, folder) as seat:
         pace = _Pace(pieces, chunk, workers, progress)

@@ -16,7 +16,14 @@ from igdd.kernels.curve_slopes import CENTRAL
 from igdd.kinetics import InputCurve, Integration, Protocol, Solver, Status
 from igdd.stages import amounts
 from igdd.stages import protocol as doors
-from igdd.stages.fit_task import Task, check_size, chosen_frames, with_shared
+from igdd.stages.fit_task import (
+    Task,
+    check_size,
+    chosen_frames,
+    enhanced_early,
+    shared_at_bound,
+    with_shared,
+)
 from igdd.stages.frame_noise import Spread, of_counts
 from igdd.types import Decay, Frames
 
@@ -77,12 +84,13 @@ def _voxelwise(model: Model) -> Callable[[Protocol], Solver]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
-    """A setup with its solver, the image and the mask."""
+    """A setup with its solver, the image and the mask; and a flag of every voxel."""
 
     setup: Setup
     solver: Solver
     pieces: Pieces
     mask: Pieces | None
+    flag: Status = Status(0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,7 +157,8 @@ def _deviations(sd: Spread | None, used: np.ndarray, kept: np.ndarray) -> np.nda
 
 def by_counts(setup: Setup, decay: Decay | None, pieces: Pieces, mask: Pieces | None) -> Setup:
     """The setup with frames as uncertain as counting leaves them in the image's mean curve."""
-    sd = of_counts(_mean_curve(setup, pieces, mask), setup.protocol.frames, decay)
+    mean = _some_curves(setup, pieces, mask).mean(axis=1)
+    sd = of_counts(mean, setup.protocol.frames, decay)
     used = True if setup.sd is None else np.isfinite(setup.sd)
     return replace(setup, sd=np.where(used, sd, np.inf))
 
@@ -164,16 +173,14 @@ def settled(
     curves = _some_curves(setup, pieces, mask)
     amount = curves.sum(axis=0)
     curves = curves[:, amount >= FAINT * amount.mean()]
+    every = np.ones(len(curves), dtype=bool)
     task = Task(
-        model=setup.model,
-        protocol=setup.protocol,
-        values=curves.T,
-        used=np.ones(len(curves), dtype=bool),
-        sd=setup.sd,
+        model=setup.model, protocol=setup.protocol, values=curves.T, used=every, sd=setup.sd
     )
     task, notes = with_shared(task, shared)
     setup = replace(setup, protocol=task.protocol)
-    return Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask), notes
+    flag = Status.AT_BOUND if shared_at_bound(setup.model, notes) else Status(0)
+    return Job(setup=setup, solver=setup.solver, pieces=pieces, mask=mask, flag=flag), notes
 
 
 def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
@@ -181,7 +188,7 @@ def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
     setup, pieces = job.setup, job.pieces
     if not setup.skips:
         return job, {}
-    mean = _mean_curve(setup, pieces, job.mask)
+    mean = _some_curves(setup, pieces, job.mask).mean(axis=1)
     notes = dict(job.solver(mean[None], setup.sd).notes)
     if "t_star" not in notes:  # the start is where frames in use begin, and no rule seeks it
         return job, notes
@@ -193,11 +200,6 @@ def _with_start(job: Job) -> tuple[Job, dict[str, float]]:
     options = {**setup.protocol.options, "start": notes["t_star"]}
     setup = replace(setup, protocol=replace(setup.protocol, options=options))
     return replace(job, setup=setup, solver=setup.solver), notes
-
-
-def _mean_curve(setup: Setup, pieces: Pieces, mask: Pieces | None) -> np.ndarray:
-    """Mean curve (t,) of voxels in the mask at places all over the image, else of all voxels."""
-    return np.asarray(_some_curves(setup, pieces, mask).mean(axis=1))
 
 
 def _some_curves(setup: Setup, pieces: Pieces, mask: Pieces | None) -> np.ndarray:
@@ -293,7 +295,9 @@ def solve(job: Job, first: int, last: int) -> Answer:
                 # What has no end, such as VT where k4 is 0, is no value of a voxel.
                 maps[0, row, place] = np.where(np.isfinite(value), value / factor, np.nan)
                 maps[1, row, place] = np.sqrt(square) / factor
-        status[place] = found.status | _unsure(job.setup, values, variance, found.status)
+        early = enhanced_early(job.setup.model, job.setup.protocol, curves.T)
+        flags = job.flag | np.where(early, int(Status.ENHANCED_BEFORE_INPUT), 0)
+        status[place] = found.status | flags | _unsure(job.setup, values, variance, found.status)
     return Answer(values=maps[0], sd=maps[1], status=status, inside=int(inside.sum()))
 
 

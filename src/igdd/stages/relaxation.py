@@ -178,7 +178,8 @@ def in_seconds(stored: np.ndarray, unit: object, where: str) -> np.ndarray:
     inside = next((one for one in ("s", "1/s") if units.converts(str(unit), one)), None)
     if inside is None:
         raise UnitsError(
-            f"{where}: its unit is {unit!r}; expected Units in its sidecar, such as ms, s or 1/s"
+            f"{where}: its unit is {unit!r}; expected Units in its sidecar, or RescaleType "
+            "(0028,1054) in DICOM, such as ms, s or 1/s"
         )
     found = np.asarray(units.factor(str(unit), inside) * stored.astype(float))
     if inside == "1/s":

@@ -75,11 +75,12 @@ def _kinetics(
 ) -> Kinetics:
     """Fits and maps; a study that asks for none imports nothing for them."""
     from igdd.stages import kinetics
+    from igdd.stages.session_inputs import blood_shift, session_inputs
 
     if not (plan.fit or plan.map):
         return kinetics.Kinetics()
-    shift = kinetics.blood_shift(plan, session.curves.frames)
-    inputs = {} if plan.inputs is None else kinetics.session_inputs(session, plan.inputs, shift)
+    shift = blood_shift(plan, session.curves.frames)
+    inputs = {} if plan.inputs is None else session_inputs(session, plan.inputs, shift)
     fitted = kinetics.fitted(session, plan, inputs)
     if folder is None:
         return fitted

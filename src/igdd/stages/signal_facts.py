@@ -14,11 +14,13 @@ import numpy as np
 from igdd import catalog, units
 from igdd.errors import StudyError, UnitsError
 from igdd.facts import Declared
+from igdd.headers import text
 from igdd.io.box import crop
 from igdd.modalities.mr_dce import stated_t1
+from igdd.stages.align import turned
 from igdd.stages.plan import ScanPlan, SessionPlan, described
 from igdd.stages.relaxation import in_seconds
-from igdd.types import Grid, Regions
+from igdd.types import Grid, Regions, Series
 
 # Share of a voxel from which it is a region's own.
 MOST = 0.5
@@ -78,8 +80,8 @@ def with_maps(scan: ScanPlan, grid: Grid, own: OwnT1 | None = None) -> Declared:
         stored, unit = _volume(scan, "b1_map", grid)
         if not (isinstance(unit, str) and units.converts(unit, "1")):
             raise UnitsError(
-                f"{scan.b1_map}: its unit is {unit!r}; expected Units in its sidecar, 1 (a share "
-                "of the nominal flip angle) or %"
+                f"{scan.b1_map}: its unit is {unit!r}; expected Units in its sidecar, or "
+                "RescaleType (0028,1054) in DICOM: 1 (a share of the nominal flip angle) or %"
             )
         declared = replace(declared, b1=units.factor(unit, "1") * stored.astype(float))
     if own is not None and declared.t1 is not None:
@@ -97,8 +99,16 @@ def _volume(scan: ScanPlan, key: str, grid: Grid) -> tuple[np.ndarray, object]:
     found, box = every[0], scan.entry.box
     if box is not None:
         found = crop(found, *np.sort(np.asarray(box, dtype=float), axis=0))
-    if not found.grid.equals(grid):
+    values = turned(found.values[..., 0], found.grid, grid)
+    if values is None:
         raise StudyError(
             f"{path}: the grid of scan.{key} is not the series'; expected a map on it; resample"
         )
-    return found.values[..., 0], found.sidecar.get("Units")
+    return values, _unit(found)
+
+
+def _unit(series: Series) -> object:
+    """The unit that a map's sidecar states, or its DICOM headers; None where neither does."""
+    if not series.headers:
+        return series.sidecar.get("Units")
+    return text(series.headers[0], "RescaleType")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ import numpy as np
 
 from igdd import catalog, units
 from igdd.errors import InputError, StudyError
-from igdd.io.sidecar import read_sidecar
+from igdd.io.sidecar import decay_of, read_sidecar
 from igdd.kinetics import Fit, InputCurve
 from igdd.results import COLUMNS, FINDINGS, Results
 from igdd.stages import protocol as doors
-from igdd.types import Curves
+from igdd.types import Curves, Decay
 
 if TYPE_CHECKING:
     from igdd.stages.map import MapResult
@@ -64,14 +64,17 @@ class Seen:
             )
 
 
-def inputs_of(seen: Seen, tables: Sequence[Curves], until: float) -> dict[str, InputCurve]:
+def inputs_of(
+    seen: Seen, tables: Sequence[Curves], until: float, decays: Iterable[Decay | None] = ()
+) -> dict[str, InputCurve]:
     """The inputs by role; those of regions come from the table that has them, a population's needs
-    its end in s."""
+    its end in s, and blood whose nuclide its files do not say has that of the tissue."""
     from igdd.stages import inputs
 
     found: dict[str, InputCurve] = {}
     if seen.tables:
-        nuclides = {one.decay.half_life for one in tables if one.decay is not None}
+        known = (*(one.decay for one in tables), *decays)
+        nuclides = {one.half_life for one in known if one is not None}
         clock = {"half_life": nuclides.pop()} if len(nuclides) == 1 else {}
         found |= inputs.read_inputs(seen.tables, **{**clock, **seen.options})
     if seen.population is not None:
@@ -125,7 +128,6 @@ def fit_tables(
     from igdd.io import tac_table
     from igdd.stages.fit import fit
     from igdd.stages.fit_sets import check_apart
-    from igdd.stages.fit_task import shared_names
 
     tables = [
         tac_table.read(path, unit=unit, time_unit=time_unit, nuclide=nuclide) for path in paths
@@ -134,8 +136,6 @@ def fit_tables(
     found = inputs_of(seen, tables, max(float(curves.frames.end.max()) for curves in tables))
     declared = catalog.find("models", model)
     held = doors.held_values(declared, hold or {}, free)
-    # The blood's clock is not the tissue's: one delay for the scan, unless the caller says.
-    shared = shared_names(declared, None, {*(hold or {}), *free}, measured=bool(seen.tables))
     made = []
     for curves in tables:
         rows = [
@@ -145,7 +145,7 @@ def fit_tables(
         ]
         if rows:
             curves = doors.in_percent(declared, curves.of(rows))
-            one = fit(model, curves, found, hold=hold, free=free, shared=shared, **words)
+            one = fit(model, curves, found, hold=hold, free=free, **words)
             made.append(TableFit(fit=one, curves=curves, inputs=found, held=tuple(held)))
     if not made:
         raise InputError(f"{paths[0]}: has no region beside those that serve as inputs")
@@ -194,23 +194,20 @@ def map_file(
 ) -> MapResult:
     """Maps of a model over a dynamic image; `curves` holds the regions that serve as inputs."""
     from igdd.io import tac_table
-    from igdd.stages.fit_task import shared_names
     from igdd.stages.map import map_image
 
     regions = [] if curves is None else [tac_table.read(curves, unit=unit, nuclide=nuclide)]
-    until = float(regions[0].frames.end.max()) if regions else _end_of(image)
-    found = inputs_of(seen, regions, until)
-    said = {*(hold or {}), *free}
-    shared = shared_names(catalog.find("models", model), None, said, measured=bool(seen.tables))
+    facts, _ = read_sidecar(image)
+    until = float(regions[0].frames.end.max()) if regions else _end_of(facts)
+    found = inputs_of(seen, regions, until, [decay_of(facts, image, nuclide)])
     return map_image(
-        model, image, found, out=out, unit=unit, hold=hold, free=free, shared=shared,
-        nuclide=nuclide, progress=progress, **words,
+        model, image, found, out=out, unit=unit, hold=hold, free=free, nuclide=nuclide,
+        progress=progress, **words,
     )  # fmt: skip
 
 
-def _end_of(image: Path) -> float:
+def _end_of(facts: Mapping[str, Any]) -> float:
     """End of the last frame in s, by the sidecar; NaN where there is none to say it."""
-    facts, _ = read_sidecar(image)
     try:
         starts, durations = facts["FrameTimesStart"], facts["FrameDuration"]
         return float(starts[-1]) + float(durations[-1])

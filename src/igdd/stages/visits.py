@@ -121,8 +121,11 @@ def _owner(entry: Entry, root: Path) -> tuple[str, str]:
 
 
 def _subjects(entries: Iterable[Entry], root: Path) -> dict[tuple[str, str], str]:
-    """Subject by owner: the sub- entity itself, else the next free number, those with PET first."""
-    ordered = sorted(entries, key=lambda entry: entry.modality != "PT")
+    """Subject by owner: the sub- entity itself, else the next free number, those with PET first,
+    then those with many frames."""
+    ordered = sorted(
+        entries, key=lambda one: (one.modality != "PT", int(one.facts.get("frames") or 0) < 2)
+    )
     owners = list(dict.fromkeys(_owner(entry, root) for entry in ordered))
     names = {owner: owner[1] for owner in owners if owner[0] == "sub"}
     number = 0

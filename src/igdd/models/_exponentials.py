@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 Arrays = Sequence[np.ndarray]
 TINY = 1e-20  # relative length of a complex step: its square is nothing beside 1
-BLOCK = 2048  # curves fitted together: what belongs to them stays in the cache
+# Curves fitted together: what belongs to them stays in the cache. No power of two, at which the
+# frames of an image would push one another out of it.
+BLOCK = 31 * 64
 SAME = 1e-12  # by how much the weights of two curves may differ and still be the same
 # Up to so many curves of more frames than these are fitted with their delay from the starting
 # values: tables over delays, rates and frames take up to a minute and gigabytes, which only maps
@@ -237,7 +239,8 @@ def _fit_in_blocks(
     blocks = [curves[first : first + BLOCK] for first in range(0, max(len(curves), 1), BLOCK)]
 
     def fit(block: np.ndarray) -> tuple[np.ndarray, ...]:
-        return _fit(form, basis, block[:, used])
+        # An image has its frames far apart: brought together first, they turn three times faster.
+        return _fit(form, basis, block[:, used].copy(order="K"))
 
     with ThreadPoolExecutor(max_workers=numba.get_num_threads()) as pool:
         parts = list(pool.map(fit, blocks) if len(blocks) > 1 else map(fit, blocks))

@@ -15,7 +15,8 @@ from igdd.kinetics import Status
 
 
 def test_the_bits_are_those_of_the_vocabulary():
-    for bit in Status:
+    # Whether a curve is enhanced before its input, the stages see: kernels know no inputs.
+    for bit in set(Status) - {Status.ENHANCED_BEFORE_INPUT}:
         assert getattr(judge, bit.name) == bit
 
 

@@ -351,14 +351,14 @@ def test_the_level_floor_of_a_valley_is_an_end():
                                   np.log([1 / MINUTE, 0.3 / MINUTE, 0.4, 0.12]),
                                   (count, 4)))  # fmt: skip
     truth = np.column_stack([truth, random.uniform(0, 8, count)])
-    curves = noisy(model.predict(truth, protocol), 0.01)
+    curves = noisy(model.predict(truth, protocol), 0.03)
     found = model.prepare(protocol)(curves, None)
     every = np.ones(5, dtype=bool)
     again = converged(model, protocol, curves, found.parameters[:, None], free=every)
     squares = [np.sum((curves - model.predict(one.parameters, protocol)) ** 2, axis=1)
                for one in (found, again)]  # fmt: skip
     ended = (found.status & Status.NOT_CONVERGED) == 0
-    assert ended.mean() > 0.98
+    assert ended.mean() > 0.98  # 0.94 where the floor is no end
     # Over the noise's variance: less than a hundredth of a standard error away.
     excess = (squares[0] - squares[1]) / squares[1] * (curves.shape[1] - 5)
     level = ended & ((found.status & Status.POORLY_IDENTIFIED) != 0)

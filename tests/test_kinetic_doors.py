@@ -23,6 +23,7 @@ from igdd.stages.fit_text import as_json, described
 from igdd.stages.plan import plan
 from igdd.study import check_study
 from igdd.types import Frames, Grid, Zero
+from test_stages_kinetics import DURATION, PLASMA, START, TIME
 
 GRID = Grid(shape=(9, 4, 3), affine=np.diag([4.0, 4.0, 4.0, 1.0]))
 REGIONS = ("cerebellum", "cortex", "striatum")
@@ -35,17 +36,11 @@ ALIKE = 1e-9
 # to 6e-8 of each value, which is a hundred times as much of a residual.
 ROUNDED = 1e-5
 
-START = np.concatenate([np.arange(0, 60, 5), np.arange(60, 300, 30), np.arange(300, 3601, 300)])
-LENGTH = np.append(np.diff(START), 300.0).astype(float)
-TIME = np.concatenate([np.arange(0, 120, 2.0), np.arange(120, 4000, 30.0)])
-PLASMA = np.where(
-    TIME < 20, TIME / 20 * 8e4, 6e4 * np.exp(-(TIME - 20) / 60) + 2e4 * np.exp(-TIME / 3000)
-)
 PET = {
     "Modality": "PT", "Units": "Bq/mL", "TracerRadionuclide": "F18", "TracerName": "ligand",
     "InjectedRadioactivity": 200.0, "InjectedRadioactivityUnits": "MBq", "TimeZero": "11:00:00",
     "InjectionStart": 0, "ScanStart": 0, "FrameTimesStart": START.tolist(),
-    "FrameDuration": LENGTH.tolist(), "ImageDecayCorrected": True, "ImageDecayCorrectionTime": 0,
+    "FrameDuration": DURATION.tolist(), "ImageDecayCorrected": True, "ImageDecayCorrectionTime": 0,
     "AttenuationCorrection": "CT",
 }  # fmt: skip
 PET_STUDY = """
@@ -109,7 +104,7 @@ def brain(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("brain")
     curve = {"time": TIME, "values": PLASMA, "unit": "Bq/mL"}
     protocol = Protocol(
-        frames=Frames(start=START.astype(float), duration=LENGTH, zero=Zero(kind="scan_start")),
+        frames=Frames(start=START.astype(float), duration=DURATION, zero=Zero(kind="scan_start")),
         inputs={
             "plasma": InputCurve(compartment="plasma", substance="parent", **curve),
             "blood": InputCurve(compartment="blood", substance="total", **curve),

@@ -13,8 +13,10 @@ import numpy as np
 from igdd.kernels.basis_search import Lanes, Search, next_place
 from igdd.kernels.compiled import njit
 from igdd.kernels.response_table import (
+    BEST,
     INLINE,
     JIT,
+    KEPT,
     PARTS,
     Tables,
     Work,
@@ -152,7 +154,7 @@ def _fit_from(
     fixed, size = tables.columns.shape[1], work.place.size
     mask, count, record = begin
     work.tried[:] = False
-    kept = work.vectors[4]
+    kept = work.vectors[KEPT]
     squares, outcome, kept_mask, kept_count = np.inf, STALLED, -1, 0
     added, ended, before = size == 2, True, -1
     for _ in range(12):
@@ -202,7 +204,7 @@ def _fit_from(
 @njit(**JIT)
 def _put_back(tables: Tables, work: Work, curve: np.ndarray) -> None:
     """Put the work back to the best fit so far."""
-    work.place[:] = work.vectors[5, : work.place.size]
+    work.place[:] = work.vectors[BEST, : work.place.size]
     for k in range(work.use.size):
         work.use[k] = work.kept_use[k]
         work.coefficients[k] = tables.given[k] if work.use[k] == 2 else 0.0
@@ -281,7 +283,7 @@ def fit_terms(
         here = squares < best
         if here:
             best, outcome = squares, ended
-            work.vectors[5, : work.place.size] = work.place
+            work.vectors[BEST, : work.place.size] = work.place
             for k in range(work.use.size):
                 work.kept_use[k] = work.use[k]
         # The grid may be somewhat more wrong about another place than about this one.

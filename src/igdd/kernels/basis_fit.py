@@ -25,6 +25,8 @@ from igdd.kernels.response_table import (
     INLINE,
     JIT,
     PARTS,
+    SCALES,
+    STEP,
     Tables,
     Work,
     dot,
@@ -69,8 +71,8 @@ def _list(tables: Tables, work: Work, wide: bool) -> int:
 @njit(**INLINE)
 def _information(work: Work, count: int) -> None:
     """Products of the curve's sensitivities to what is listed, at unit length, in matrices[0]; what
-    brings them to that length goes to vectors[6]."""
-    rows, source, scale, products = work.rows, work.names[0], work.vectors[6], work.matrices[0]
+    brings them to that length goes to vectors[SCALES]."""
+    rows, source, scale, products = work.rows, work.names[0], work.vectors[SCALES], work.matrices[0]
     for i in range(count):
         square = dot(rows, source[i], source[i])
         scale[i] = 1.0 / np.sqrt(square) if square > 0 else 1.0
@@ -84,7 +86,7 @@ def _invert(tables: Tables, work: Work, count: int, covariance: np.ndarray) -> f
     """Inverse of the information of the canonical parameters; the trace at unit length."""
     unknowns, terms = work.place.size, work.use.size
     fixed = terms - (unknowns - 1)
-    names, scale, inverse = work.names[1], work.vectors[6], work.matrices[2]
+    names, scale, inverse = work.names[1], work.vectors[SCALES], work.matrices[2]
     covariance[:] = 0.0
     if factorise(work.matrices[0], count, work.matrices[1]) == 0.0:
         return np.inf
@@ -113,7 +115,7 @@ def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, fl
     What lies at a bound has a part in it if it can be told from the rest, and else the condition is
     infinite: see `igdd.kernels.levenberg`.
     """
-    near, fitted, trace = work.vectors[2], 0, 0.0
+    near, fitted, trace = work.vectors[STEP], 0, 0.0
     for attempt in range(3):
         count = _list(tables, work, attempt == 1)
         if attempt == 1 and count == fitted:

@@ -20,6 +20,9 @@ INLINE = JIT | {"forceinline": True}
 ON_NODE = 1e-9  # of a step: nearer to a node is on it
 # Rows that a column of the fit takes in the work: its value and derivatives.
 VALUE, BY_U, BY_UU, BY_D, BY_UD, BY_DD, PARTS = range(7)
+# The vectors of the work: right-hand side and solution, slope and step of the unknowns, where the
+# step begins, the best places of these columns and of all, and what brings rows to unit length.
+RIGHT, DOWNHILL, STEP, ORIGIN, KEPT, BEST, SCALES = range(7)
 
 
 class Tables(NamedTuple):
@@ -53,7 +56,7 @@ class Work(NamedTuple):
     moving        (x,) whether an unknown is in use and not pushed out at a bound
     factor        (k, k) Cholesky factor of the free columns' products
     matrices      (5, s, s) products, second derivatives (exact, rough), a step's matrix and factor
-    vectors       (7, s) right-hand side, downhill slope, step, origin, two places, lengths
+    vectors       (7, s) RIGHT to SCALES; STEP serves for variances once the fit is done
     hermite       (2, 12)
     seen          (dc,) which delays of the search were begun from
     scale         (1,) one over the curve's length

@@ -18,10 +18,14 @@ from igdd.kernels.response_table import (
     BY_U,
     BY_UD,
     BY_UU,
+    DOWNHILL,
     INLINE,
     JIT,
     ON_NODE,
+    ORIGIN,
     PARTS,
+    RIGHT,
+    STEP,
     Tables,
     Work,
     add,
@@ -67,12 +71,12 @@ def project(curve: np.ndarray, work: Work) -> float:
         return np.inf
     for _ in range(1 if least > SKEW else 2):
         for i in range(free):
-            work.vectors[0, i] = dot(rows, PARTS * work.order[i], residual)
-        forward(work.factor, free, work.vectors, 0)
-        backward(work.factor, free, work.vectors, 0)
+            work.vectors[RIGHT, i] = dot(rows, PARTS * work.order[i], residual)
+        forward(work.factor, free, work.vectors, RIGHT)
+        backward(work.factor, free, work.vectors, RIGHT)
         for i in range(free):
-            work.coefficients[work.order[i]] += work.vectors[0, i]
-            add(rows, residual, -work.vectors[0, i], PARTS * work.order[i])
+            work.coefficients[work.order[i]] += work.vectors[RIGHT, i]
+            add(rows, residual, -work.vectors[RIGHT, i], PARTS * work.order[i])
     square: float = dot(rows, residual, residual)
     return square
 
@@ -101,7 +105,7 @@ def slopes(tables: Tables, work: Work) -> float:
         downhill = dot(rows, first + x, residual)
         if (work.place[x] <= low and downhill <= 0) or (work.place[x] >= high and downhill >= 0):
             work.moving[x] = False
-        work.vectors[1, x] = downhill
+        work.vectors[DOWNHILL, x] = downhill
         if work.moving[x]:
             steepest = max(steepest, abs(downhill))
     return steepest
@@ -152,7 +156,7 @@ def curvature(tables: Tables, work: Work) -> None:
 
 @njit(**INLINE)
 def newton_step(work: Work, damping: float) -> bool:
-    """Damped step of the moving unknowns into vectors[2]: Newton's, or Gauss and Newton's where
+    """Damped step of the moving unknowns into vectors[STEP]: Newton's, or Gauss and Newton's where
     that is not downhill. Whether it is Newton's own.
     """
     unknowns, count, newton = work.place.size, 0, True
@@ -168,21 +172,21 @@ def newton_step(work: Work, damping: float) -> bool:
                     small[count, column] = work.matrices[1 + attempt, x, y]
                     column += 1
             small[count, count] += (damping + 1e-14) * work.matrices[2, x, x]
-            work.vectors[0, count] = work.vectors[1, x]
+            work.vectors[RIGHT, count] = work.vectors[DOWNHILL, x]
             count += 1
         if factorise(small, count, factor) > 0:
-            forward(factor, count, work.vectors, 0)
-            backward(factor, count, work.vectors, 0)
+            forward(factor, count, work.vectors, RIGHT)
+            backward(factor, count, work.vectors, RIGHT)
             break
         for x in range(count):
             # Where even that is flat: straight downhill, each unknown by its own scale.
             flat = small[x, x] > 0
-            work.vectors[0, x] = work.vectors[0, x] / small[x, x] if flat else 0.0
+            work.vectors[RIGHT, x] = work.vectors[RIGHT, x] / small[x, x] if flat else 0.0
     count = 0
     for x in range(unknowns):
-        work.vectors[2, x] = 0.0
+        work.vectors[STEP, x] = 0.0
         if work.moving[x]:
-            work.vectors[2, x] = work.vectors[0, count]
+            work.vectors[STEP, x] = work.vectors[RIGHT, count]
             count += 1
     return newton and damping == 0.0
 
@@ -194,13 +198,13 @@ def _move(tables: Tables, work: Work) -> float:
     longest = 0.0
     for x in range(unknowns):
         unit = tables.grid[5] if x == unknowns - 1 else LONGEST_STEP
-        longest = max(longest, abs(work.vectors[2, x]) / unit)
+        longest = max(longest, abs(work.vectors[STEP, x]) / unit)
     share = 1.0 if longest <= 1.0 else 1.0 / longest
     for x in range(unknowns):
         low, high = 0.0, tables.grid[0] * (tables.responses.shape[1] - 1)
         if x == unknowns - 1:
             low, high = tables.grid[2], tables.grid[3]
-        work.place[x] = min(max(work.vectors[3, x] + share * work.vectors[2, x], low), high)
+        work.place[x] = min(max(work.vectors[ORIGIN, x] + share * work.vectors[STEP, x], low), high)
     return longest
 
 
@@ -208,7 +212,7 @@ def _move(tables: Tables, work: Work) -> float:
 def _node_before(tables: Tables, work: Work) -> float:
     """The first node of the delay on the way from the origin to the work's place; NaN: none."""
     last, low, step = work.place.size - 1, tables.grid[2], tables.grid[1]
-    begun, ended = (work.vectors[3, last] - low) / step, (work.place[last] - low) / step
+    begun, ended = (work.vectors[ORIGIN, last] - low) / step, (work.place[last] - low) / step
     node = np.floor(begun + ON_NODE) + 1 if ended > begun else np.ceil(begun - ON_NODE) - 1
     if abs(ended - begun) <= abs(node - begun):
         return np.nan
@@ -224,11 +228,11 @@ def _towards_earlier(tables: Tables, work: Work) -> float:
     last = work.place.size - 1
     evaluate(tables, work, True)
     steepest: float = slopes(tables, work)
-    if work.vectors[1, last] >= 0:
+    if work.vectors[DOWNHILL, last] >= 0:
         work.moving[last], steepest = False, 0.0
         for x in range(last):
             if work.moving[x]:
-                steepest = max(steepest, abs(work.vectors[1, x]))
+                steepest = max(steepest, abs(work.vectors[DOWNHILL, x]))
     return steepest
 
 
@@ -242,7 +246,7 @@ def _rest_on_node(tables: Tables, work: Work) -> float:
     position = (work.place[last] - tables.grid[2]) / tables.grid[1]
     steepest: float = slopes(tables, work)
     on_node = abs(position - np.rint(position)) < ON_NODE
-    if on_node and work.moving[last] and work.vectors[1, last] <= 0:
+    if on_node and work.moving[last] and work.vectors[DOWNHILL, last] <= 0:
         steepest = _towards_earlier(tables, work)
     return steepest
 
@@ -268,7 +272,7 @@ def descend(
     It is BEATEN where the square has no prospect of falling below the record, and LEVEL where the
     steps ended on the floor of a valley that is all but level.
     """
-    origin = work.vectors[3]
+    origin = work.vectors[ORIGIN]
     least, squares, fell = 0.0, np.inf, np.inf
     for i in range(curve.size):
         least += 1e-30 * curve[i] * curve[i]
@@ -319,7 +323,7 @@ def descend(
         newton = newton_step(work, damping)
         gain = 0.0
         for x in range(work.place.size):
-            gain += work.vectors[2, x] * work.vectors[1, x]
+            gain += work.vectors[STEP, x] * work.vectors[DOWNHILL, x]
         if better and newton and gain <= SETTLED[int(delayed)] * squares + least:
             return squares, CONVERGED
         if better and newton and squares - HOPE * gain > record:

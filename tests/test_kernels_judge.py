@@ -95,7 +95,7 @@ def test_what_may_be_zero_is_known_by_its_error_not_by_its_size():
     for known, open_ in ((0.0, [True, True, False]), (0.1, [False, True, False])):
         assert_array_equal(judge.poorly_identified(parameters, covariance, known=known), open_)
     covariance[0] = np.nan
-    of_either_sign = judge.poorly_identified(parameters, covariance, known=np.array([np.inf]))
+    of_either_sign = judge.poorly_identified(parameters, covariance, low=np.array([-1.0]))
     assert_array_equal(of_either_sign, [True, False, False])
 
 

@@ -61,11 +61,6 @@ class Parameter:
     held: float | None = None
     known: float = 0.0
 
-    @property
-    def known_within(self) -> float:
-        """`known`; infinite where the parameter may be of either sign, such as a delay."""
-        return float("inf") if self.bounds[0] < 0 else self.known
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:

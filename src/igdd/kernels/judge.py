@@ -149,21 +149,24 @@ def poorly_identified(
     covariance: np.ndarray,
     conditions: np.ndarray | None = None,
     *,
+    low: np.ndarray | float = 0.0,
     known: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Whether the data leave a parameter open: a standard error above its value or not known, or a
     condition of the information matrix above 1e9. A variance of 0 says that nothing was asked.
 
+    low    (p,) lower bounds. What may be below 0, such as a delay, has no size to compare with:
+           only an error that is not known leaves it open
     known  (p,) errors up to which parameters are known however small they are. To a rate 0 is the
-           end of the model, and an error above the value reaches it; to a share of blood or a delay
-           it is a value like any other. Infinite: only an error that is not known leaves it open
+           end of the model, and an error above the value reaches it; to a share of blood it is a
+           value like any other
 
     >>> rate_and_share, errors = np.array([[0.1, 0.01]]), np.diag([0.05, 0.02]) ** 2
     >>> poorly_identified(rate_and_share, errors[None], known=np.array([0.0, 0.1]))
     array([False])
     """
     variance = np.einsum("njj->nj", covariance)
-    size = np.maximum(np.abs(parameters), known)
+    size = np.where(np.less(low, 0), np.inf, np.maximum(np.abs(parameters), known))
     with np.errstate(invalid="ignore"):
         sure = (np.sqrt(variance) <= UNSURE * size).all(axis=1)
     if conditions is not None:

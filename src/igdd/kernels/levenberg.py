@@ -74,8 +74,7 @@ def fit_curves(
     bounds    (p, 2); infinite where there is none
     free      (p,) which parameters are fitted; the others stay at their start
     jacobian  parameters (m, p) -> (m, t, p); None: central differences inside the bounds
-    known     (p,) errors up to which parameters are known however small they are; of what may be of
-              either sign none is too large
+    known     (p,) errors up to which parameters are known however small they are
     absolute  whether `sd` is in the unit of `values`; else it only says how frames compare, and the
               covariance is scaled by the residual variance with n - k degrees of freedom
     rivals    whether a curve that another start follows as well, to 95 %, but with parameters far
@@ -104,7 +103,6 @@ def fit_curves(
         found[rows], settled[rows], ends[rows], squares[rows] = _best(
             problem, target[rows], weight[rows], starts[rows], several
         )
-    known = np.where(low < 0, np.inf, known)
     described = _described(problem, (found, settled), (target, weight), known, absolute)
     if rivals:
         open_ = _rivalled(described, ends, squares, (weight > 0).sum(axis=1), free)
@@ -191,7 +189,7 @@ def _described(
     problem: Problem,
     ends: tuple[np.ndarray, np.ndarray],
     data: tuple[np.ndarray, np.ndarray],
-    known: np.ndarray,
+    known: np.ndarray | float,
     absolute: bool,
 ) -> Fitted:
     """Covariance, prediction and status of what was found."""
@@ -213,7 +211,9 @@ def _described(
         if not absolute:
             variance = np.where(spare > 0, squares / np.maximum(spare, 1), np.nan)
             covariance[rows] *= variance[:, None, None]
-        unsure = judge.poorly_identified(found[rows], covariance[rows], conditions, known=known)
+        unsure = judge.poorly_identified(
+            found[rows], covariance[rows], conditions, low=problem.low, known=known
+        )
         status[rows] = (
             np.where(settled[rows], 0, judge.NOT_CONVERGED)
             | np.where(at_bound.any(axis=1), judge.AT_BOUND, 0)

@@ -79,7 +79,7 @@ class Form:
     @property
     def known(self) -> np.ndarray:
         """Error (p,) of every parameter in SI units up to which it is known however small."""
-        return np.array([one.known_within * _si(one) for one in self.parameters])
+        return np.array([one.known * _si(one) for one in self.parameters])
 
     @property
     def start(self) -> np.ndarray:
@@ -285,7 +285,7 @@ def _judged(
         covariance[at_bound[:, row], row, :] = covariance[at_bound[:, row], :, row] = 0.0
     # Where the form leaves a parameter open, nothing is known of it.
     unsure = np.isnan(parameters).any(axis=1)
-    unsure |= poorly_identified(parameters, covariance, known=form.known)
+    unsure |= poorly_identified(parameters, covariance, low=low, known=form.known)
     return parameters, covariance, status | np.where(fitted & unsure, Status.POORLY_IDENTIFIED, 0)
 
 

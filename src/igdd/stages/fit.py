@@ -199,11 +199,10 @@ def _finished(
     status = np.where(early, status | Status.ENHANCED_BEFORE_INPUT, status)
     if not model.closed:
         # The sum of what is known can be unknown: VT, where k4 nears 0.
-        known = np.zeros(len(declared))
-        known[: len(model.parameters)] = [
-            one.known_within * doors.si_factor(one.unit) for one in model.parameters
-        ]
-        unsure = judge.poorly_identified(values, covariance, known=known)
+        low, known = np.zeros((2, len(declared)))
+        for column, one in enumerate(model.parameters):
+            low[column], known[column] = one.bounds[0], one.known * doors.si_factor(one.unit)
+        unsure = judge.poorly_identified(values, covariance, low=low, known=known)
         unsure &= np.isfinite(values).any(axis=1)
         status = np.where(unsure, status | Status.POORLY_IDENTIFIED, status)
     _forget_bounds(model, free, values, covariance)

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from igdd.kernels.basis_search import Lanes, Search, next_place
+from igdd.kernels.basis_search import PLACES, Lanes, Search, next_place
 from igdd.kernels.compiled import njit
 from igdd.kernels.response_table import (
     BEST,
     INLINE,
-    JIT,
     KEPT,
+    LEAN,
     PARTS,
     Tables,
     Work,
+    copy,
     dot,
     evaluate,
 )
@@ -34,7 +35,6 @@ from igdd.kernels.variable_projection import (
     slopes,
 )
 
-PLACES = 3  # of the search from which fits begin
 HIDDEN = 1.2  # how wrong the grid may be about a fit, over how wrong it was about another
 # A second exponential must lower the sum of squares by this share of it, and add to the curve this
 # share: less is the tables' own error.
@@ -62,7 +62,7 @@ def _use(tables: Tables, work: Work, mask: int, exponentials: int) -> None:
         work.coefficients[fixed + j] = 0.0
 
 
-@njit(**JIT)
+@njit(**LEAN)
 def _addition(tables: Tables, search: Search, work: Work) -> bool:
     """Put the second exponential where it would lower the sum of squares most beside the first."""
     residual = work.rows.shape[0] - 1
@@ -180,7 +180,7 @@ def _fit_from(
         better |= count < kept_count and reached <= enough
         if better or kept_mask < 0:
             squares, outcome, kept_mask, kept_count = reached, settled, mask, count
-            kept[:size] = work.place
+            copy(kept, work.place, size)
         ended = True
         stuck = settled in (STALLED, LEVEL)
         if count == 2 and (stuck or weak >= 0) and not added:
@@ -197,14 +197,14 @@ def _fit_from(
             if kept_mask == mask and kept_count == count and reached == squares:
                 return squares, outcome
             mask, count = kept_mask, kept_count
-            work.place[:] = kept[:size]
+            copy(work.place, kept, size)
     return squares, outcome
 
 
-@njit(**JIT)
+@njit(**LEAN)
 def _put_back(tables: Tables, work: Work, curve: np.ndarray) -> None:
     """Put the work back to the best fit so far."""
-    work.place[:] = work.vectors[BEST, : work.place.size]
+    copy(work.place, work.vectors[BEST], work.place.size)
     for k in range(work.use.size):
         work.use[k] = work.kept_use[k]
         work.coefficients[k] = tables.given[k] if work.use[k] == 2 else 0.0
@@ -222,7 +222,7 @@ def _vanished(tables: Tables, work: Work) -> int:
     return found if tables.responses.shape[2] == 4 else -1
 
 
-@njit(**JIT)
+@njit(**LEAN)
 def _leave_saddle(
     tables: Tables, work: Work, curve: np.ndarray, vanished: int, way: int
 ) -> tuple[int, int]:
@@ -262,15 +262,14 @@ def fit_terms(
     found  the search, what it found, and the lane of the curve
     """
     search, lanes, lane = found
-    best, outcome, here, least, left, way = np.inf, STALLED, True, -np.inf, PLACES, -1
-    work.seen[:] = False
+    best, outcome, here, least, rank, way = np.inf, STALLED, True, -np.inf, 0, -1
     while True:
         mask, count, seen = -1, 0, 0.0
-        if left > 0:
-            left -= 1
-            mask, count, seen = next_place(search, lanes, lane, work, least)
+        if rank < PLACES:
+            mask, count, seen = next_place(search, lanes, lane, work, rank, least)
+            rank += 1
         if mask < 0:
-            left = 0
+            rank = PLACES
             if not here:
                 _put_back(tables, work, curve)
             vanished = _vanished(tables, work) if best < np.inf and way <= 1 else -1
@@ -283,7 +282,7 @@ def fit_terms(
         here = squares < best
         if here:
             best, outcome = squares, ended
-            work.vectors[BEST, : work.place.size] = work.place
+            copy(work.vectors[BEST], work.place, work.place.size)
             for k in range(work.use.size):
                 work.kept_use[k] = work.use[k]
         # The grid may be somewhat more wrong about another place than about this one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from igdd.kernels.active_sets import fit_terms
-from igdd.kernels.basis_search import LANES, Search, lanes_of, survey
+from igdd.kernels.basis_search import LANES, Lanes, Search, lanes_of, survey
 from igdd.kernels.cholesky import factorise, invert
 from igdd.kernels.compiled import njit
 from igdd.kernels.judge import (
@@ -24,6 +24,7 @@ from igdd.kernels.response_table import (
     BY_U,
     INLINE,
     JIT,
+    LEAN,
     PARTS,
     SCALES,
     STEP,
@@ -31,6 +32,7 @@ from igdd.kernels.response_table import (
     Work,
     dot,
     evaluate,
+    put_in_the_middle,
     room,
 )
 from igdd.kernels.variable_projection import CONVERGED, LEVEL, slopes
@@ -170,7 +172,7 @@ def _describe(
     return fitted, status
 
 
-@njit(**INLINE)
+@njit(**JIT)
 def _see(
     curves: np.ndarray,
     bases: tuple[np.ndarray, np.ndarray],
@@ -203,15 +205,34 @@ def fit_all(
     The order is c_1 .. c_l, a_1, theta_1, (a_2, theta_2,) d. Covariances are scaled by the residual
     variance; what lies at a bound has a part in them where it can be told from the rest.
     """
-    count, frames = curves.shape
-    total = tables.columns.shape[1] + 2 * exponentials + 1
+    count, total = len(curves), tables.columns.shape[1] + 2 * exponentials + 1
     canonical = np.full((count, total), np.nan)
     covariance = np.full((count, total, total), np.nan)
     status = np.full(count, NOT_FITTED)
-    work, lanes = room(tables, exponentials, search.delays.size), lanes_of(search)
-    middle = work.place.copy()
-    seen, squares = np.zeros((LANES, bases[1].shape[1])), np.zeros(LANES)
-    for row in range(count):
+    found = canonical, covariance, status
+    seen = np.zeros((LANES, bases[1].shape[1])), np.zeros(LANES)
+    rooms = room(tables, exponentials), lanes_of(search)
+    _fit_each(tables, search, curves, (bases, seen), rooms, found)
+    return found
+
+
+@njit(**LEAN)
+def _fit_each(
+    tables: Tables,
+    search: Search,
+    curves: np.ndarray,
+    views: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    rooms: tuple[Work, Lanes],
+    found: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """Fill what `fit_all` finds: canonical parameters, covariance and status.
+
+    views  the bases, and room for what LANES curves are on them
+    """
+    (bases, (seen, squares)), (work, lanes) = views, rooms
+    canonical, covariance, status = found
+    exponentials, frames = work.place.size - 1, curves.shape[1]
+    for row in range(len(curves)):
         if row % LANES == 0:
             _see(curves[row : row + LANES], bases, seen, squares)
             for lane in range(LANES):
@@ -225,7 +246,7 @@ def fit_all(
         if not 0 < square < np.inf:
             continue
         work.scale[0] = 1.0 / np.sqrt(square)
-        work.place[:] = middle
+        put_in_the_middle(tables, work.place)
         left, outcome = fit_terms(tables, (search, lanes, lane), work, curve)
         if not left < np.inf:
             continue
@@ -233,10 +254,12 @@ def fit_all(
         for i in range(curve.size):
             square -= curve[i] * curve[i]
         spare = frames - fitted
-        covariance[row] *= (left + max(square, 0.0)) / spare if spare > 0 else np.nan
+        variance = (left + max(square, 0.0)) / spare if spare > 0 else np.nan
+        for i in range(covariance.shape[1]):
+            for j in range(covariance.shape[2]):
+                covariance[row, i, j] *= variance
         settled = outcome in (CONVERGED, LEVEL)
         status[row] = said | (0 if settled else NOT_CONVERGED)
-    return canonical, covariance, status
 
 
 @njit(**JIT)

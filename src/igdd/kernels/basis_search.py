@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from igdd.kernels.compiled import njit
-from igdd.kernels.response_table import INLINE, SUMS, Work
+from igdd.kernels.response_table import INLINE, JIT, SUMS, Work
 
 LANES = 64  # curves that are searched side by side
+PLACES = 3  # of a search from which fits begin
 COLUMNS = 2  # the most that a model may have; absent ones are 0
 NODES = 128  # more than any search has: at its step of 0.3 in u, rates over 16 decades
 NOTHING = np.float32(-np.inf)
@@ -72,6 +73,8 @@ class Lanes(NamedTuple):
     trial     what one choice explains
     tops      (dc,) the most that anything explains at a delay; `codes`: what that is
     places    (dc,) u of its first exponential
+    gains     (PLACES,) tops of the delays that explain no less than those beside them, the most
+              first; `ranks`: their numbers, -1 where there is none; `number`: one of these
     """
 
     units: np.ndarray
@@ -85,9 +88,12 @@ class Lanes(NamedTuple):
     tops: np.ndarray
     codes: np.ndarray
     places: np.ndarray
+    gains: np.ndarray
+    ranks: np.ndarray
+    number: np.ndarray
 
 
-@njit(**INLINE)
+@njit(**JIT)
 def lanes_of(search: Search) -> Lanes:
     """Room for a search."""
     late, products, size = search.seeker.shape
@@ -104,10 +110,13 @@ def lanes_of(search: Search) -> Lanes:
         tops=np.zeros((late, LANES), dtype=FEW),
         codes=np.zeros((late, LANES), dtype=FEW),
         places=np.zeros((late, LANES), dtype=FEW),
+        gains=np.zeros((PLACES, LANES), dtype=FEW),
+        ranks=np.zeros((PLACES, LANES), dtype=FEW),
+        number=np.zeros(LANES, dtype=FEW),
     )
 
 
-@njit(fastmath=SUMS, **INLINE)
+@njit(fastmath=SUMS, **JIT)
 def _see(search: Search, lanes: Lanes, late: int) -> None:
     """Products of the curves with the seeker at one delay."""
     np.dot(search.seeker[late], lanes.units, lanes.products)
@@ -241,8 +250,33 @@ def _look_between(search: Search, lanes: Lanes, late: int, single: bool) -> None
 
 
 @njit(**INLINE)
+def _rank(search: Search, lanes: Lanes) -> None:
+    """Put the delays that explain no less than those beside them into the order of what they do."""
+    count = search.delays.size
+    lanes.gains[:] = NOTHING
+    lanes.ranks[:] = -1
+    for late in range(count):
+        before, after = max(late - 1, 0), min(late + 1, count - 1)
+        for lane in range(LANES):
+            top = lanes.tops[late, lane]
+            peak = (top >= lanes.tops[before, lane]) & (top >= lanes.tops[after, lane])
+            lanes.trial[lane] = top if peak else NOTHING
+            lanes.number[lane] = FEW(late)
+        for place in range(PLACES):
+            # Whoever explains less is handed down to the next place.
+            for lane in range(LANES):
+                gain, kept = lanes.trial[lane], lanes.gains[place, lane]
+                late_one, late_kept = lanes.number[lane], lanes.ranks[place, lane]
+                more = gain > kept
+                lanes.gains[place, lane] = gain if more else kept
+                lanes.trial[lane] = kept if more else gain
+                lanes.ranks[place, lane] = late_one if more else late_kept
+                lanes.number[lane] = late_kept if more else late_one
+
+
+@njit(**INLINE)
 def survey(search: Search, lanes: Lanes, exponentials: int) -> None:
-    """What is best at every delay, for each of the curves."""
+    """What is best at every delay, for each of the curves, and which delays are the best."""
     for late in range(search.delays.size):
         _see(search, lanes, late)
         lanes.tops[late] = NOTHING
@@ -253,27 +287,22 @@ def survey(search: Search, lanes: Lanes, exponentials: int) -> None:
             if exponentials == 2:
                 _try_pairs(search, lanes, number, late)
         _look_between(search, lanes, late, exponentials == 1)
+    _rank(search, lanes)
 
 
 @njit(**INLINE)
 def next_place(
-    search: Search, lanes: Lanes, lane: int, work: Work, least: float
+    search: Search, lanes: Lanes, lane: int, work: Work, rank: int, least: float
 ) -> tuple[int, int, float]:
-    """Put the work at the best delay and rates that are left: the columns' mask, how many
-    exponentials, what they explain. The mask is -1 where nothing is left that explains `least`.
+    """Put the work at the delay of a rank and the best rates there: the columns' mask, how many
+    exponentials, what they explain. The mask is -1 where there is none that explains `least`.
 
     Only a delay that explains no less than those beside it is a place to begin from.
     """
-    best, top, count = -1, least, search.delays.size
-    for late in range(count):
-        gain = lanes.tops[late, lane]
-        if gain > top and not work.seen[late]:
-            before, after = max(late - 1, 0), min(late + 1, count - 1)
-            if gain >= max(lanes.tops[before, lane], lanes.tops[after, lane]):
-                best, top = late, gain
-    if best < 0:
+    best, count = int(lanes.ranks[rank, lane]), search.delays.size
+    top = float(lanes.gains[rank, lane])
+    if best < 0 or not top > least:
         return -1, 0, least
-    work.seen[best] = True
     number, size, _, second = _decode(np.uint32(lanes.codes[best, lane]))
     last = work.place.size - 1
     if size > 0:

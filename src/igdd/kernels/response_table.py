@@ -15,8 +15,11 @@ from igdd.kernels.compiled import njit
 
 # Sums may be taken in any order; nothing else about the arithmetic is given away.
 SUMS = {"reassoc", "contract"}
-JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
-INLINE = JIT | {"forceinline": True}
+JIT = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": True}
+# What makes no array need not count who holds one. Calls here hand on dozens of arrays, and to
+# count their holders took longer than the arithmetic.
+LEAN = JIT | {"_nrt": False}
+INLINE = LEAN | {"forceinline": True}
 ON_NODE = 1e-9  # of a step: nearer to a node is on it
 # Rows that a column of the fit takes in the work: its value and derivatives.
 VALUE, BY_U, BY_UU, BY_D, BY_UD, BY_DD, PARTS = range(7)
@@ -58,7 +61,6 @@ class Work(NamedTuple):
     matrices      (5, s, s) products, second derivatives (exact, rough), a step's matrix and factor
     vectors       (7, s) RIGHT to SCALES; STEP serves for variances once the fit is done
     hermite       (2, 12)
-    seen          (dc,) which delays of the search were begun from
     scale         (1,) one over the curve's length
     names         (3, s) numbers of what was fitted, among the rows and the canonical parameters;
                   and whether it was, or lies at a bound
@@ -77,23 +79,31 @@ class Work(NamedTuple):
     matrices: np.ndarray
     vectors: np.ndarray
     hermite: np.ndarray
-    seen: np.ndarray
     scale: np.ndarray
     names: np.ndarray
     kept_use: np.ndarray
     tried: np.ndarray
 
 
+@njit(**INLINE)
+def put_in_the_middle(tables: Tables, place: np.ndarray) -> None:
+    """Where a fit is before anything is known: rates half way up the table, and the least delay."""
+    last = place.size - 1
+    for x in range(last):
+        place[x] = tables.grid[0] * (tables.responses.shape[1] - 1) / 2
+    place[last] = tables.grid[2]
+
+
 @njit(**JIT)
-def room(tables: Tables, exponentials: int, delays: int = 0) -> Work:
-    """Room for fits with these tables, begun from a search over so many delays."""
+def room(tables: Tables, exponentials: int) -> Work:
+    """Room for fits with these tables."""
     fixed, size = tables.columns.shape[1], tables.responses.shape[3]
     terms, unknowns = fixed + exponentials, exponentials + 1
     rows = np.zeros((PARTS * terms + unknowns + 1, size))
     for column in range(fixed):
         rows[PARTS * column] = tables.columns[0, column, 0]
-    place = np.full(unknowns, tables.grid[0] * (tables.responses.shape[1] - 1) / 2)
-    place[exponentials] = tables.grid[2]
+    place = np.empty(unknowns)
+    put_in_the_middle(tables, place)
     return Work(
         rows,
         np.zeros((12, size)),
@@ -106,7 +116,6 @@ def room(tables: Tables, exponentials: int, delays: int = 0) -> Work:
         np.zeros((5, terms + unknowns, terms + unknowns)),
         np.zeros((7, terms + unknowns)),
         np.zeros((2, 12)),
-        np.zeros(delays, dtype=np.bool_),
         np.zeros(1),
         np.zeros((3, terms + unknowns), dtype=np.int64),
         np.zeros(terms, dtype=np.int64),
@@ -129,6 +138,13 @@ def add(rows: np.ndarray, target: int, amount: float, source: int) -> None:
     """Add a multiple of one row to another."""
     for i in range(rows.shape[1]):
         rows[target, i] += amount * rows[source, i]
+
+
+@njit(**INLINE)
+def copy(target: np.ndarray, source: np.ndarray, count: int) -> None:
+    """Put the first values of a vector where those of another are."""
+    for i in range(count):
+        target[i] = source[i]
 
 
 @njit(**INLINE)

@@ -20,7 +20,7 @@ from igdd.kernels.response_table import (
     BY_UU,
     DOWNHILL,
     INLINE,
-    JIT,
+    LEAN,
     ON_NODE,
     ORIGIN,
     PARTS,
@@ -29,6 +29,7 @@ from igdd.kernels.response_table import (
     Tables,
     Work,
     add,
+    copy,
     dot,
     evaluate,
 )
@@ -55,7 +56,7 @@ SKEW = 1e-4  # below which the coefficients are worth a second round against rou
 def project(curve: np.ndarray, work: Work) -> float:
     """Coefficients and residual of the columns in use; the residual's square, or infinity."""
     free, rows, residual = 0, work.rows, work.rows.shape[0] - 1
-    rows[residual] = curve
+    copy(rows[residual], curve, curve.size)
     for k in range(work.use.size):
         if work.use[k] == 1:
             work.order[free] = k
@@ -219,7 +220,7 @@ def _node_before(tables: Tables, work: Work) -> float:
     return float(low + node * step)
 
 
-@njit(**JIT)
+@njit(**LEAN)
 def _towards_earlier(tables: Tables, work: Work) -> float:
     """Hold a delay where later ones are not downhill, unless earlier ones are; the steepest slope.
 

@@ -65,7 +65,7 @@ class Lanes(NamedTuple):
 
     units     (r,) curves at length 1
     scales    one over their lengths
-    products  (mc + l + 1,) with the seeker, without the held columns
+    products  (dc, mc + l + 1) with the seeker, without the held columns
     costs     what the held columns add to the sum of squares
     base      (m,) what the columns of a mask explain, without the costs
     amounts   (l,) their coefficients, 0 for those that may have any sign
@@ -101,7 +101,7 @@ def lanes_of(search: Search) -> Lanes:
     return Lanes(
         units=np.zeros((size, LANES), dtype=FEW),
         scales=np.zeros(LANES, dtype=FEW),
-        products=np.zeros((products, LANES), dtype=FEW),
+        products=np.zeros((late, products, LANES), dtype=FEW),
         costs=np.zeros(LANES, dtype=FEW),
         base=np.zeros((masks, LANES), dtype=FEW),
         amounts=np.zeros((COLUMNS, LANES), dtype=FEW),
@@ -116,21 +116,27 @@ def lanes_of(search: Search) -> Lanes:
     )
 
 
-@njit(fastmath=SUMS, **JIT)
-def _see(search: Search, lanes: Lanes, late: int) -> None:
-    """Products of the curves with the seeker at one delay."""
-    np.dot(search.seeker[late], lanes.units, lanes.products)
-    last = lanes.products.shape[0] - 1
+@njit(**JIT)
+def _multiply(seeker: np.ndarray, units: np.ndarray, products: np.ndarray) -> None:
+    """Products of the curves with the seeker: one large product of matrices is the fastest."""
+    size = units.shape[0]
+    np.dot(seeker.reshape(-1, size), units, products.reshape(-1, LANES))
+
+
+@njit(fastmath=SUMS, **INLINE)
+def _take_held(search: Search, lanes: Lanes, late: int) -> None:
+    """Take the held columns out of the products at one delay."""
+    last = lanes.products.shape[1] - 1
     square = search.held[late, last]
     if square == 0:
         lanes.costs[:] = 0
         return
     for lane in range(LANES):
         scale = lanes.scales[lane]
-        lanes.costs[lane] = scale * (scale * square - 2 * lanes.products[last, lane])
+        lanes.costs[lane] = scale * (scale * square - 2 * lanes.products[late, last, lane])
     for one in range(last):
         for lane in range(LANES):
-            lanes.products[one, lane] -= lanes.scales[lane] * search.held[late, one]
+            lanes.products[late, one, lane] -= lanes.scales[lane] * search.held[late, one]
 
 
 @njit(fastmath=SUMS, **INLINE)
@@ -140,13 +146,13 @@ def _stand(search: Search, lanes: Lanes, number: int, late: int) -> None:
     turns, shares = search.turns[number, late], search.shares[number, late]
     a, b, c, d = turns[0, 0], turns[0, 1], turns[1, 0], turns[1, 1]
     for lane in range(LANES):
-        one, other = lanes.products[first, lane], lanes.products[first + 1, lane]
+        one, other = lanes.products[late, first, lane], lanes.products[late, first + 1, lane]
         explained = (a * one + b * other) ** 2 + (c * one + d * other) ** 2
         lanes.base[number, lane] = explained - lanes.costs[lane]
     for column in range(COLUMNS):
         a, b = shares[column, 0], shares[column, 1]
         for lane in range(LANES):
-            one, other = lanes.products[first, lane], lanes.products[first + 1, lane]
+            one, other = lanes.products[late, first, lane], lanes.products[late, first + 1, lane]
             lanes.amounts[column, lane] = a * one + b * other
     for lane in range(LANES):
         good = (lanes.amounts[0, lane] >= 0) & (lanes.amounts[1, lane] >= 0)
@@ -180,13 +186,13 @@ def _keep(lanes: Lanes, late: int, code: int) -> None:
 @njit(fastmath=SUMS, **INLINE)
 def _try_each(search: Search, lanes: Lanes, number: int, late: int) -> None:
     """Every response beside the columns of a mask."""
-    nodes, least = search.nodes.size, search.least[0]
+    nodes, least, products = search.nodes.size, search.least[0], lanes.products[late]
     for node in range(nodes):
         bend = search.bends[number, late, node]
         own, first, second = bend[0], bend[1], bend[2]
         for lane in range(LANES):
-            height = own * lanes.products[node, lane] + first * lanes.products[nodes, lane]
-            lanes.heights[number, node, lane] = height + second * lanes.products[nodes + 1, lane]
+            height = own * products[node, lane] + first * products[nodes, lane]
+            lanes.heights[number, node, lane] = height + second * products[nodes + 1, lane]
     for node in range(nodes):
         first, second = search.tolls[number, late, node, 0], search.tolls[number, late, node, 1]
         for lane in range(LANES):
@@ -277,8 +283,9 @@ def _rank(search: Search, lanes: Lanes) -> None:
 @njit(**INLINE)
 def survey(search: Search, lanes: Lanes, exponentials: int) -> None:
     """What is best at every delay, for each of the curves, and which delays are the best."""
+    _multiply(search.seeker, lanes.units, lanes.products)
     for late in range(search.delays.size):
-        _see(search, lanes, late)
+        _take_held(search, lanes, late)
         lanes.tops[late] = NOTHING
         for number in range(search.masks.size):
             _stand(search, lanes, number, late)

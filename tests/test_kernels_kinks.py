@@ -7,6 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from igdd import catalog
+from igdd.kernels.curve_slopes import Problem
+from igdd.kernels.kinks import finish
 from igdd.kernels.levenberg import fit_curves
 from igdd.kernels.population_inputs import parker
 from igdd.kinetics import InputCurve, Protocol, Status
@@ -73,6 +75,21 @@ def test_a_minimum_on_a_kink_is_found_and_has_settled(delay, size, away):
 @pytest.mark.parametrize("away", [[-1.0, 0.3, 0.4], [0.5, -0.7, 0.1], [3.0, 0.0, 0.0]])
 def test_where_two_kinks_meet_is_found_and_has_settled(size, away):
     check(two, np.array([2.0, 5.0, 8.0]), size, np.array(away))
+
+
+def test_a_model_is_asked_for_no_curve_once_all_have_settled():
+    def decaying(parameters: np.ndarray) -> np.ndarray:
+        assert len(parameters)
+        height, rate = parameters.T
+        return height[:, None] * np.exp(-rate[:, None] * SECONDS)
+
+    bounds, free = np.array([[0.0, 0.0], [50.0, 1.0]]), np.array([True, True])
+    problem = Problem(decaying, None, *bounds, free, np.array([1e-9, 1e-9]))
+    curves = decaying(np.array([[2.0, 0.1], [3.0, 0.2]])) + 0.01 * np.cos(SECONDS)
+    found, proven = finish(problem, curves, np.ones_like(curves), np.array([[1.0, 0.3]] * 2))
+    assert proven.all()
+    best = fit_curves(decaying, curves, None, found[:, None], bounds.T)
+    assert_allclose(found, best.parameters, rtol=1e-6)
 
 
 def test_a_valley_too_long_to_follow_keeps_its_flag():

@@ -88,15 +88,16 @@ def finish(
     found, proven = found.copy(), np.zeros(len(found), dtype=bool)
     for _ in range(meeting):
         rows = np.flatnonzero(~proven)
+        if not rows.size:
+            break
         # Where the model has no value, the sum of squares is infinite.
         with np.errstate(invalid="ignore"):
             again = _sharpest_first(problem, data.of(rows), found[rows], meeting)
         found[rows], proven[rows] = again
         rows = rows[~proven[rows]]
-        if not rows.size:
-            break
-        # Led away from the kink, the descent may go on.
-        found[rows], _, proven[rows] = descend(problem, *data.of(rows), found[rows], STEPS)
+        if rows.size:
+            # Led away from the kink, the descent may go on.
+            found[rows], _, proven[rows] = descend(problem, *data.of(rows), found[rows], STEPS)
     return found, proven
 
 

@@ -28,6 +28,7 @@ from igdd.kernels.response_table import (
     PARTS,
     SCALES,
     STEP,
+    SUMS,
     Tables,
     Work,
     dot,
@@ -39,7 +40,6 @@ from igdd.kernels.variable_projection import CONVERGED, LEVEL, slopes
 
 # Condition of the information matrix at unit length, as the trace of its inverse.
 CONDITION = 1e9
-FEW_LANES = 8  # a larger product would begin threads of its own
 
 
 @njit(**INLINE)
@@ -172,7 +172,7 @@ def _describe(
     return fitted, status
 
 
-@njit(**JIT)
+@njit(fastmath=SUMS, **INLINE)
 def _see(
     curves: np.ndarray,
     bases: tuple[np.ndarray, np.ndarray],
@@ -183,11 +183,13 @@ def _see(
     weights, projection = bases
     squares[:] = 0.0
     for lane in range(len(curves)):
+        for k in range(seen.shape[1]):
+            seen[lane, k] = 0.0
         for i in range(curves.shape[1]):
-            squares[lane] += weights[i] * curves[lane, i] ** 2
-    for lane in range(0, len(curves), FEW_LANES):
-        few = curves[lane : lane + FEW_LANES]
-        np.dot(few, projection, seen[lane : lane + len(few)])
+            value = curves[lane, i]
+            squares[lane] += weights[i] * value**2
+            for k in range(seen.shape[1]):
+                seen[lane, k] += value * projection[i, k]
 
 
 @njit(**JIT)

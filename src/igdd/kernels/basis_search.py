@@ -65,7 +65,7 @@ class Lanes(NamedTuple):
 
     units     (r,) curves at length 1
     scales    one over their lengths
-    products  (dc, mc + l + 1) with the seeker, without the held columns
+    products  (mc + l + 1,) with the seeker, without the held columns
     costs     what the held columns add to the sum of squares
     base      (m,) what the columns of a mask explain, without the costs
     amounts   (l,) their coefficients, 0 for those that may have any sign
@@ -101,7 +101,7 @@ def lanes_of(search: Search) -> Lanes:
     return Lanes(
         units=np.zeros((size, LANES), dtype=FEW),
         scales=np.zeros(LANES, dtype=FEW),
-        products=np.zeros((late, products, LANES), dtype=FEW),
+        products=np.zeros((products, LANES), dtype=FEW),
         costs=np.zeros(LANES, dtype=FEW),
         base=np.zeros((masks, LANES), dtype=FEW),
         amounts=np.zeros((COLUMNS, LANES), dtype=FEW),
@@ -116,27 +116,40 @@ def lanes_of(search: Search) -> Lanes:
     )
 
 
-@njit(**JIT)
+# BLAS would begin threads for some of these products, and its locks stop ours for others.
+@njit(fastmath=SUMS, **INLINE)
 def _multiply(seeker: np.ndarray, units: np.ndarray, products: np.ndarray) -> None:
-    """Products of the curves with the seeker: one large product of matrices is the fastest."""
+    """Products (k, LANES) of the seeker (k, r) at one delay with the curves (r, LANES)."""
     size = units.shape[0]
-    np.dot(seeker.reshape(-1, size), units, products.reshape(-1, LANES))
+    for row in range(len(seeker)):
+        for lane in range(LANES):
+            products[row, lane] = 0
+        for i in range(0, size - size % 4, 4):
+            a, b, c, d = seeker[row, i], seeker[row, i + 1], seeker[row, i + 2], seeker[row, i + 3]
+            for lane in range(LANES):
+                early = a * units[i, lane] + b * units[i + 1, lane]
+                late = c * units[i + 2, lane] + d * units[i + 3, lane]
+                products[row, lane] += early + late
+        for i in range(size - size % 4, size):
+            a = seeker[row, i]
+            for lane in range(LANES):
+                products[row, lane] += a * units[i, lane]
 
 
 @njit(fastmath=SUMS, **INLINE)
 def _take_held(search: Search, lanes: Lanes, late: int) -> None:
     """Take the held columns out of the products at one delay."""
-    last = lanes.products.shape[1] - 1
+    last = lanes.products.shape[0] - 1
     square = search.held[late, last]
     if square == 0:
         lanes.costs[:] = 0
         return
     for lane in range(LANES):
         scale = lanes.scales[lane]
-        lanes.costs[lane] = scale * (scale * square - 2 * lanes.products[late, last, lane])
+        lanes.costs[lane] = scale * (scale * square - 2 * lanes.products[last, lane])
     for one in range(last):
         for lane in range(LANES):
-            lanes.products[late, one, lane] -= lanes.scales[lane] * search.held[late, one]
+            lanes.products[one, lane] -= lanes.scales[lane] * search.held[late, one]
 
 
 @njit(fastmath=SUMS, **INLINE)
@@ -146,13 +159,13 @@ def _stand(search: Search, lanes: Lanes, number: int, late: int) -> None:
     turns, shares = search.turns[number, late], search.shares[number, late]
     a, b, c, d = turns[0, 0], turns[0, 1], turns[1, 0], turns[1, 1]
     for lane in range(LANES):
-        one, other = lanes.products[late, first, lane], lanes.products[late, first + 1, lane]
+        one, other = lanes.products[first, lane], lanes.products[first + 1, lane]
         explained = (a * one + b * other) ** 2 + (c * one + d * other) ** 2
         lanes.base[number, lane] = explained - lanes.costs[lane]
     for column in range(COLUMNS):
         a, b = shares[column, 0], shares[column, 1]
         for lane in range(LANES):
-            one, other = lanes.products[late, first, lane], lanes.products[late, first + 1, lane]
+            one, other = lanes.products[first, lane], lanes.products[first + 1, lane]
             lanes.amounts[column, lane] = a * one + b * other
     for lane in range(LANES):
         good = (lanes.amounts[0, lane] >= 0) & (lanes.amounts[1, lane] >= 0)
@@ -186,7 +199,7 @@ def _keep(lanes: Lanes, late: int, code: int) -> None:
 @njit(fastmath=SUMS, **INLINE)
 def _try_each(search: Search, lanes: Lanes, number: int, late: int) -> None:
     """Every response beside the columns of a mask."""
-    nodes, least, products = search.nodes.size, search.least[0], lanes.products[late]
+    nodes, least, products = search.nodes.size, search.least[0], lanes.products
     for node in range(nodes):
         bend = search.bends[number, late, node]
         own, first, second = bend[0], bend[1], bend[2]
@@ -283,8 +296,8 @@ def _rank(search: Search, lanes: Lanes) -> None:
 @njit(**INLINE)
 def survey(search: Search, lanes: Lanes, exponentials: int) -> None:
     """What is best at every delay, for each of the curves, and which delays are the best."""
-    _multiply(search.seeker, lanes.units, lanes.products)
     for late in range(search.delays.size):
+        _multiply(search.seeker[late], lanes.units, lanes.products)
         _take_held(search, lanes, late)
         lanes.tops[late] = NOTHING
         for number in range(search.masks.size):

@@ -248,4 +248,4 @@ def test_critical_runs_are_those_of_the_exact_distribution(above, below, runs):
     if not above + below or runs > 2 * min(above, below) + 1 or (runs < 2 and above and below):
         return
     few = judge.few_runs(above, below, runs) < judge.UNLIKELY
-    assert few == (runs <= graphical._critical_runs(above, below))
+    assert few == (runs <= judge.critical_runs(above, below))

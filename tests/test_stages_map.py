@@ -19,6 +19,7 @@ from igdd.models import patlak
 from igdd.stages.fit import fit
 from igdd.stages.fit_text import described, map_text
 from igdd.stages.map import map_image
+from igdd.stages.protocol import si_factor
 from igdd.types import Curves, Frames, Grid, Image, Zero
 
 SHAPE = (7, 6, 5)
@@ -67,7 +68,7 @@ def values(path) -> np.ndarray:
     return nifti.read_image(path).values[..., 0].ravel(order="F")
 
 
-def region_fit(curves: np.ndarray, model="patlak", **settings):
+def region_fit(curves: np.ndarray, model="patlak", inputs=INPUTS, **settings):
     count, frames = curves.shape
     return fit(
         model,
@@ -83,7 +84,7 @@ def region_fit(curves: np.ndarray, model="patlak", **settings):
             unit="Bq/mL",
             analyte="label",
         ),
-        INPUTS,
+        inputs,
         **settings,
     )
 
@@ -105,6 +106,35 @@ def test_a_voxel_gives_what_a_region_of_it_gives(tmp_path, model):
     assert np.array_equal(flags, expected)
     assert found.fitted == found.voxels == GRID.size
     assert found.notes["t_star"] == 900.0
+
+
+@pytest.mark.parametrize("sd", [None, 1.0 + 0.5 * np.cos(np.arange(FRAMES.start.size))])
+@pytest.mark.parametrize(
+    ("model", "free"),
+    [("one_tissue", []), ("two_tissue", []), ("two_tissue_irreversible", ["delay"]), ("srtm", [])],
+)
+def test_a_voxel_that_its_model_does_not_follow_is_flagged_as_a_region_is(
+    tmp_path, model, free, sd
+):
+    inputs = {"plasma": input_of(), "blood": input_of(compartment="blood", scale=1.1)}
+    inputs = {"reference": input_of(compartment="tissue")} if model == "srtm" else inputs
+    declared = catalog.find("models", model)
+    truth = [one.start[0] * si_factor(one.unit) for one in declared.parameters]
+    clean = declared.predict(np.array([truth]), Protocol(frames=FRAMES, inputs=inputs))
+    curves = np.repeat(clean, GRID.size, axis=0)
+    curves *= 1 + 0.02 * np.random.default_rng(0).standard_normal(curves.shape)
+    # A wave that no model has, in every other voxel.
+    curves[::2] *= 1 + 0.05 * np.sin(np.linspace(0, 12, FRAMES.start.size))
+    curves = curves.astype(np.float32)
+    found = map_image(
+        model, image_file(tmp_path, curves), inputs, out=tmp_path / "out", sd=sd, free=free
+    )
+    region = region_fit(curves, model, inputs=inputs, sd=sd, free=free)
+    flags = (values(found.flags).astype(int) & Status.RESIDUAL_RUNS) > 0
+    expected = np.array(["residual_runs" in one for one in region.flags])
+    assert 0.1 * GRID.size < expected.sum() < 0.55 * GRID.size
+    # Where a residual is as small as what the tables leave of the fit, its sign may turn.
+    assert np.mean(flags != expected) <= 0.01
 
 
 def test_a_map_of_ma2_whose_frames_no_rule_chooses_is_made(tmp_path):

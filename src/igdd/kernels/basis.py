@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from igdd.errors import InputError
+from igdd.kernels import judge
 from igdd.kernels.convolve import Window, convolve, convolve_with_derivative, sample
 
 if TYPE_CHECKING:
@@ -237,12 +238,21 @@ class Basis:
             return values @ self.projection, squares
 
     def solve(self, curves: np.ndarray) -> Solved:
-        """The best fit of each curve (n, t)."""
+        """The best fit of each curve (n, t), with what its residuals say of it."""
         from igdd.kernels.basis_fit import fit_all
 
         values = np.ascontiguousarray(curves, dtype=float)
         bases = np.square(self.weight), self.projection
-        return Solved(*fit_all(self.tables, self.search, values, bases, self.exponentials))
+        canonical, covariance, status, runs = fit_all(
+            self.tables, self.search, values, bases, self.exponentials
+        )
+        few = judge.too_few_runs(*runs.T)
+        return Solved(canonical, covariance, status | np.where(few, judge.RESIDUAL_RUNS, 0))
+
+    def residual_runs(self, curves: np.ndarray, projected: np.ndarray) -> np.ndarray:
+        """Whether curves (n, t) stay too long on one side of their fits, projected (n, r)."""
+        predicted = projected @ self.projection.T / np.square(self.weight)
+        return judge.residual_runs(curves, predicted)
 
     def predict(self, canonical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Projected curves (n, r) of canonical parameters (n, p), and the derivatives (n, r, p)."""

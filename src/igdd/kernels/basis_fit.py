@@ -14,6 +14,7 @@ from igdd.kernels.cholesky import factorise, invert
 from igdd.kernels.compiled import njit
 from igdd.kernels.judge import (
     AT_BOUND,
+    FOLLOWED,
     NOT_CONVERGED,
     NOT_FITTED,
     POORLY_IDENTIFIED,
@@ -192,6 +193,39 @@ def _see(
                 seen[lane, k] += value * projection[i, k]
 
 
+@njit(fastmath=SUMS, **INLINE)
+def _count_runs(
+    work: Work,
+    curve: np.ndarray,
+    bases: tuple[np.ndarray, np.ndarray],
+    seen: np.ndarray,
+    runs: np.ndarray,
+) -> None:
+    """Frames above and below the fit, and the runs that they stand in, of a curve (t,) that is seen
+    as (r,); left as they are where there is nothing left to explain.
+
+    As `igdd.kernels.judge.residual_runs`.
+    """
+    weights, projection = bases
+    fit, residual = work.between[0], work.rows[work.rows.shape[0] - 1]
+    for k in range(seen.size):
+        fit[k] = seen[k] - residual[k]
+    left, whole, above, count, before = 0.0, 0.0, 0, 0, -1
+    for i in range(curve.size):
+        expected = 0.0
+        for k in range(seen.size):
+            expected += projection[i, k] * fit[k]
+        away = weights[i] * curve[i] - expected
+        positive = int(away > 0)
+        above += positive
+        count += positive != before
+        before = positive
+        left += (away / weights[i]) ** 2
+        whole += curve[i] ** 2
+    if left > FOLLOWED**2 * whole:
+        runs[0], runs[1], runs[2] = above, curve.size - above, count
+
+
 @njit(**JIT)
 def fit_all(
     tables: Tables,
@@ -199,8 +233,9 @@ def fit_all(
     curves: np.ndarray,
     bases: tuple[np.ndarray, np.ndarray],
     exponentials: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Canonical parameters (n, p), covariance (n, p, p) and status (n,) of curves (n, t).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Canonical parameters (n, p), covariance (n, p, p), status (n,) of curves (n, t), and in how
+    many frames (n, 3) they lie above their fit, below it, and in how many runs; 0, 0, 1: not known.
 
     bases  squares of the weights (t,), and the basis (t, r) that curves are seen on
 
@@ -211,7 +246,9 @@ def fit_all(
     canonical = np.full((count, total), np.nan)
     covariance = np.full((count, total, total), np.nan)
     status = np.full(count, NOT_FITTED)
-    found = canonical, covariance, status
+    runs = np.zeros((count, 3), dtype=np.int64)
+    runs[:, 2] = 1
+    found = canonical, covariance, status, runs
     seen = np.zeros((LANES, bases[1].shape[1])), np.zeros(LANES)
     rooms = room(tables, exponentials), lanes_of(search)
     _fit_each(tables, search, curves, (bases, seen), rooms, found)
@@ -225,14 +262,14 @@ def _fit_each(
     curves: np.ndarray,
     views: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
     rooms: tuple[Work, Lanes],
-    found: tuple[np.ndarray, np.ndarray, np.ndarray],
+    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    """Fill what `fit_all` finds: canonical parameters, covariance and status.
+    """Fill what `fit_all` finds: canonical parameters, covariance, status and runs.
 
     views  the bases, and room for what LANES curves are on them
     """
     (bases, (seen, squares)), (work, lanes) = views, rooms
-    canonical, covariance, status = found
+    canonical, covariance, status, runs = found
     exponentials, frames = work.place.size - 1, curves.shape[1]
     for row in range(len(curves)):
         if row % LANES == 0:
@@ -260,6 +297,7 @@ def _fit_each(
         for i in range(covariance.shape[1]):
             for j in range(covariance.shape[2]):
                 covariance[row, i, j] *= variance
+        _count_runs(work, curves[row], bases, curve, runs[row])
         settled = outcome in (CONVERGED, LEVEL)
         status[row] = said | (0 if settled else NOT_CONVERGED)
 

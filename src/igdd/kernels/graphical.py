@@ -23,7 +23,6 @@ Ichise et al. (ibid. 2002;22:1271).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -227,25 +226,6 @@ def _lines(sums: np.ndarray, plot: Plot) -> Lines:
 
 def _too_few_runs(sums: np.ndarray) -> np.ndarray:
     """What `judge.residual_runs` says, from the numbers of signs and runs."""
-    above, below, runs = (sums[row].astype(np.int64) for row in (ABOVE, BELOW, RUNS))
-    width = int(above.max(initial=0) + below.max(initial=0)) + 1
-    pairs = above * width + below
-    critical = np.zeros(width * width, dtype=np.int64)
-    for pair in np.flatnonzero(np.bincount(pairs)):
-        critical[pair] = _critical_runs(int(pair // width), int(pair % width))
     with np.errstate(invalid="ignore"):
         judged = sums[REST] > judge.FOLLOWED**2 * sums[TARGET]
-    return np.asarray(judged & (runs <= critical[pairs]))
-
-
-@cache
-def _critical_runs(above: int, below: int) -> int:
-    """Most runs that are too few for these numbers of signs; 0 where any number may be chance."""
-    critical = 0
-    for runs in range(1, above + below + 1):
-        if runs == 1 and above and below:
-            continue
-        if not judge.few_runs(above, below, runs) < judge.UNLIKELY:
-            break
-        critical = runs
-    return critical
+    return np.asarray(judged & judge.too_few_runs(*sums[[ABOVE, BELOW, RUNS]].astype(np.int64)))

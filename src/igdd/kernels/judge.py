@@ -7,6 +7,7 @@ Everything works on many curves at once, one per row. The bits of a status are t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from scipy import special
@@ -97,6 +98,33 @@ def few_runs(above: int, below: int, runs: int) -> float:
     even = 2 * ways(half - 1, half - 1)
     odd = ways(half, half - 1) + ways(half - 1, half)
     return float(np.where(number % 2 == 0, even, odd).sum())
+
+
+def too_few_runs(above: np.ndarray, below: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """Whether so many runs (n,) of so many signs are fewer than chance makes them.
+
+    >>> too_few_runs(np.array([6, 6]), np.array([6, 6]), np.array([2, 6]))
+    array([ True, False])
+    """
+    width = int(above.max(initial=0) + below.max(initial=0)) + 1
+    pairs = above * width + below
+    critical = np.zeros(width * width, dtype=np.int64)
+    for pair in np.flatnonzero(np.bincount(pairs)):
+        critical[pair] = critical_runs(int(pair // width), int(pair % width))
+    return np.asarray(runs <= critical[pairs])
+
+
+@cache
+def critical_runs(above: int, below: int) -> int:
+    """Most runs that are too few for these numbers of signs; 0 where any number may be chance."""
+    critical = 0
+    for runs in range(1, above + below + 1):
+        if runs == 1 and above and below:
+            continue
+        if not few_runs(above, below, runs) < UNLIKELY:
+            break
+        critical = runs
+    return critical
 
 
 def _log_choose(size: int, taken: np.ndarray) -> np.ndarray:

@@ -343,4 +343,6 @@ def _within_bounds(
     fitted = (np.einsum("npp->np", found.covariance) != 0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = (values.shape[1] - fitted) / np.maximum(basis.frames - fitted, 0)
-    return found.parameters, found.covariance * scale[:, None, None], found.status
+    runs = basis.residual_runs(curves, found.predicted[:, :-1])
+    status = found.status | np.where(runs, Status.RESIDUAL_RUNS, 0)
+    return found.parameters, found.covariance * scale[:, None, None], status

@@ -15,6 +15,8 @@ from igdd.report.overview import Overview, each, group_means, with_lesions_poole
 MOST_ROWS = 60
 MOST_FINDINGS = 200
 MOST_GAPS = 5
+# Columns, and letters of their longest lines, that a table of full size holds.
+MOST_COLUMNS, MOST_LETTERS = 7, 95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,21 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     right: tuple[bool, ...]
     note: str = ""
+
+    @property
+    def wide(self) -> bool:
+        """Whether its lines are too long for letters of full size; words may be broken off, numbers
+        not.
+
+        >>> rows = (("liver", "5.21 (5.01 to 5.41)"),)
+        >>> Table(title="", columns=("region", "Ki"), rows=rows, right=(False, True)).wide
+        False
+        """
+        letters, columns = 0, zip(self.columns, *self.rows, strict=True)
+        for number, cells in zip(self.right, columns, strict=True):
+            parts = cells if number else " ".join(cells).split()
+            letters += max(map(len, parts), default=0)
+        return len(self.columns) > MOST_COLUMNS or letters > MOST_LETTERS
 
 
 def numbers(view: Overview) -> Table | None:

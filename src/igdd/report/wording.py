@@ -52,6 +52,7 @@ _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _NOMINAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
 _IAUC = re.compile(r"iauc_(\d+)")
 SMALL_PERCENT_PER_GRAM = 0.05
+MOST_DECIMALS = 6
 INTERVAL_UNKNOWN = "95 % interval not known"
 
 
@@ -91,8 +92,8 @@ def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
     '1.6 (1.1 to 2.4)'
     >>> with_interval(1.6, 1.1, float("inf"))
     '1.60 (1.10 and more)'
-    >>> with_interval(0.0923, -22.1, 22.3)
-    '0.09 (−22 to 22)'
+    >>> with_interval(0.0923, -22.1, 22.3), with_interval(0.1, 0.09998, 0.10002)
+    ('0.09 (−22 to 22)', '0.10000 (0.09998 to 0.10002)')
     """
     printed_unit = f" {unit}" if unit else ""
     if not math.isfinite(value):
@@ -106,6 +107,8 @@ def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
     if size != 0 and not 1e-4 <= size < 1e6:
         return f"{number(value)}{printed_unit} ({number(low)} to {number(high)})"
     places = decimals(value, half_width)
+    while low < high and places < MOST_DECIMALS and _fixed(low, places) == _fixed(high, places):
+        places += 1
     shown = [_fixed(item, places) for item in (value, low, high)]
     while places > 1 and all(item.endswith("0") for item in shown):
         places -= 1

@@ -345,6 +345,64 @@ def test_bids_visits_regions_and_participants(tmp_path):
     assert len(plan(load_study(path))) == 3
 
 
+FRAMES = {"FrameTimesStart": [0, 60, 120], "FrameDuration": [60, 60, 60], "InjectionStart": 0}
+
+
+def bids_blood(folder: Path, name: str, unit: str | None = "Bq/mL") -> None:
+    rows = [{"time": t, "plasma_radioactivity": 100.0 - t} for t in (0.0, 30.0, 90.0)]
+    write_table(folder / f"{name}_blood.tsv", tuple(rows[0]), rows)
+    units = {} if unit is None else {"plasma_radioactivity": {"Units": unit}}
+    write_json(folder / f"{name}_blood.json", {"time": {"Units": "s"}, **units})
+
+
+def test_the_blood_of_a_dynamic_scan_becomes_its_session_s_input(tmp_path):
+    image = np.ones((*GRID.shape, 3))
+    for ses in ("base", "block", "late"):
+        folder = tmp_path / "sub-A1" / f"ses-{ses}" / "pet"
+        path = bids_pet(folder, f"sub-A1_ses-{ses}_pet", **({} if ses == "late" else FRAMES))
+        facts = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+        if ses != "late":
+            write_nifti(path, image, GRID, facts)
+        drawn = folder / f"sub-A1_ses-{ses}_dseg.nii.gz"
+        write_label_map(drawn, np.ones(GRID.shape, np.uint8), GRID, {1: "tumor"})
+    base, block, late = (tmp_path / "sub-A1" / f"ses-{ses}" / "pet" for ses in
+                         ("base", "block", "late"))  # fmt: skip
+    bids_blood(base, "sub-A1_ses-base_recording-manual")
+    bids_blood(base, "sub-A1_ses-base_recording-autosampler")
+    bids_blood(block, "sub-A1_ses-block_recording-manual")
+    bids_blood(block, "sub-A1_ses-block_recording-auto", unit=None)  # cannot be read
+    bids_blood(block, "sub-A1_ses-block_trc-other_recording-manual")  # another tracer's
+    bids_blood(late, "sub-A1_ses-late_recording-manual")  # one frame has no kinetics
+    path, _ = draft(tmp_path)
+    text = path.read_text()
+    assert '# model = "two_tissue"' in text
+    assert 'region = "aorta"' not in text
+    found = filled(path)["inputs"]
+    assert [(one["subject"], one["session"]) for one in found] == [("A1", "base"), ("A1", "block")]
+    assert [Path(one).name for one in found[0]["blood"]] == [
+        "sub-A1_ses-base_recording-autosampler_blood.tsv",
+        "sub-A1_ses-base_recording-manual_blood.tsv",
+    ]
+    assert Path(found[1]["blood"]).name == "sub-A1_ses-block_recording-manual_blood.tsv"
+    shutil.rmtree(late)
+    path.unlink()
+    path, _ = draft(tmp_path)
+    filled(path)
+    path.write_text(path.read_text().replace("# [[fit]]\n# model", "[[fit]]\nmodel"))
+    sessions = {one.name: one for one in plan_of(path)}
+    assert [one["model"] for one in sessions["base"].fit] == ["two_tissue"]
+    assert sessions["block"].inputs.blood == (block / Path(found[1]["blood"]).name,)
+
+
+def test_a_dynamic_scan_without_blood_is_told_of_an_input_from_the_image(tmp_path):
+    path = bids_pet(tmp_path, "sub-A1_ses-base_pet", **FRAMES)
+    facts = json.loads((tmp_path / "sub-A1_ses-base_pet.json").read_text())
+    write_nifti(path, np.ones((*GRID.shape, 3)), GRID, facts)
+    text = draft(tmp_path)[0].read_text()
+    assert '# region = "aorta"' in text
+    assert "\n[[inputs]]" not in text
+
+
 def test_a_weight_without_a_unit_is_no_weight(tmp_path):
     bids_pet(tmp_path / "sub-01" / "pet", "sub-01_pet")
     write_table(

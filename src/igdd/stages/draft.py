@@ -19,6 +19,7 @@ from igdd.errors import InputError
 from igdd.io import bounded
 from igdd.stages import draft_contrast
 from igdd.stages.body_facts import Fact, facts_of, participants
+from igdd.stages.draft_kinetics import kinetics
 from igdd.stages.draft_regions import regions
 from igdd.stages.draft_text import (
     ARM,
@@ -89,6 +90,7 @@ def study_text(folder: Path, progress: Progress | None = None) -> str:
         *_subjects(used or scans, acquired, table),
         *[_scan(scan, contents) for scan in scans],
         regions(used),
+        *kinetics(used, contents),
         draft_contrast.measures() if contrast else UPTAKE,
         _compare(sorted(arms), "iauc_60" if contrast else "percent_id_per_g"),
         _unread(contents),

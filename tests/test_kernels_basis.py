@@ -229,11 +229,3 @@ def test_delays_of_uneven_samples_are_even_between_the_bounds():
     assert_allclose(np.diff(later), 0.5)
     many = np.arange(200_000) * 0.01  # too many pairs to look through
     assert_allclose(np.diff(tables._delays(many, WINDOW, (-20.0, 60.0))), 0.25)
-
-
-def test_far_delays_are_searched_farther_apart():
-    far = tables._sought(np.linspace(-60.0, 60.0, 481)) * 0.25 - 60.0
-    assert far[[0, -1]].tolist() == [-60.0, 60.0]
-    # Even in 30 s asinh(d / 30 s): 2 s apart at 0, sqrt(1 + 2^2) as much at 60 s, on steps of 0.25.
-    assert_allclose(np.diff(far), 2 * np.hypot(1, (far[1:] + far[:-1]) / 60), atol=0.25)
-    assert tables._sought(np.array([7.0])).tolist() == [0]

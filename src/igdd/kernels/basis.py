@@ -30,8 +30,7 @@ STEP_DELAYED = 0.12  # 1e-6: beside a delay, the input's knots rule
 SEARCH_STEP = 0.3  # of u: the sum of squares is smooth over this
 SEARCH_STEP_DELAYED = 0.6
 SHORTEST_DELAY_STEP, LONGEST_DELAY_STEP = 0.25, 0.5  # s
-# s between delays of the search, and the delay from which that grows with the delay itself.
-SEARCH_DELAY, SEARCH_NEAR = 2.0, 30.0
+SEARCH_DELAY = 2.0  # s
 MANY = 1_000_000  # pairs of knot and edge that are looked through
 APART = 1e-6  # s: nearer bends are one
 EVEN = 1e-4  # of a step
@@ -213,11 +212,10 @@ class Basis:
         self.weight = weight
         step = SEARCH_STEP_DELAYED if delayed else SEARCH_STEP
         nodes = _every(responses.shape[1], step / raw.grid[0])
-        delays = raw.grid[2] + raw.grid[1] * np.arange(responses.shape[0])
-        late = _sought(delays)
+        late = _every(responses.shape[0], SEARCH_DELAY / raw.grid[1])
         self.search = _search(
             nodes * raw.grid[0],
-            delays[late],
+            raw.grid[2] + raw.grid[1] * late,
             (responses[late][:, nodes, 0], columns[late][:, :, 0]),
             conditions,
             exponentials == 2,
@@ -284,14 +282,6 @@ def _every(count: int, step: float) -> np.ndarray:
     """Indices about `step` apart from the first to the last of `count`."""
     wanted = max(int(np.ceil((count - 1) / max(step, 1.0))), min(count - 1, 1)) + 1
     return np.unique(np.linspace(0, count - 1, wanted).round().astype(int))
-
-
-def _sought(delays: np.ndarray) -> np.ndarray:
-    """Indices of the delays that are searched: the farther from 0, the farther apart."""
-    even = SEARCH_NEAR * np.arcsinh(delays / SEARCH_NEAR)
-    wanted = int(np.ceil((even[-1] - even[0]) / SEARCH_DELAY)) + 1
-    places = np.linspace(even[0], even[-1], wanted)
-    return np.unique(np.interp(places, even, np.arange(delays.size)).round().astype(int))
 
 
 def _search(

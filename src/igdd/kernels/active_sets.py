@@ -11,12 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from igdd.kernels.basis_search import PLACES, Lanes, Search, next_place
-from igdd.kernels.compiled import njit
+from igdd.kernels.compiled import INLINE, LEAN, njit
 from igdd.kernels.response_table import (
     BEST,
-    INLINE,
     KEPT,
-    LEAN,
     PARTS,
     Tables,
     Work,

@@ -11,7 +11,7 @@ import numpy as np
 from igdd.kernels.active_sets import fit_terms
 from igdd.kernels.basis_search import LANES, Lanes, Search, lanes_of, survey
 from igdd.kernels.cholesky import factorise, invert
-from igdd.kernels.compiled import njit
+from igdd.kernels.compiled import INLINE, JIT, LEAN, njit
 from igdd.kernels.judge import (
     AT_BOUND,
     FOLLOWED,
@@ -23,9 +23,6 @@ from igdd.kernels.judge import (
 from igdd.kernels.response_table import (
     BY_D,
     BY_U,
-    INLINE,
-    JIT,
-    LEAN,
     PARTS,
     SCALES,
     STEP,

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from igdd.kernels.compiled import njit
-from igdd.kernels.response_table import INLINE, JIT, SUMS, Work
+from igdd.kernels.compiled import INLINE, JIT, njit
+from igdd.kernels.response_table import SUMS, Work
 
 LANES = 64  # curves that are searched side by side
 PLACES = 3  # of a search from which fits begin

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from igdd.kernels.compiled import njit
-from igdd.kernels.response_table import INLINE
+from igdd.kernels.compiled import INLINE, njit
 
 PIVOT = 1e-14  # of a column's own square, below which it is a sum of those before it
 

@@ -1,4 +1,4 @@
-"""numba's `njit`, and word of it while the compiler works.
+"""numba's `njit`, how kernels are compiled, and word of it while the compiler works.
 
 A kernel is compiled when it is first called on a machine, and kept beside its source. The largest
 takes a minute or two, which the logger COMPILER says once to whoever waits for it.
@@ -15,7 +15,13 @@ from numba.core import event
 
 from igdd.kernels import COMPILER
 
-__all__ = ["njit"]
+__all__ = ["INLINE", "JIT", "LEAN", "njit"]
+
+JIT = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": True}
+# What makes no array need not count who holds one. Kernels hand on dozens of arrays, and to count
+# their holders can take longer than the arithmetic.
+LEAN = JIT | {"_nrt": False}
+INLINE = LEAN | {"forceinline": True}
 
 PATIENCE = 3.0  # s of compiling before anything is said
 WORDS = "compiling numerical code for this machine: only this once, for a minute or two"

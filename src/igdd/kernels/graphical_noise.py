@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from igdd.kernels.compiled import njit
+from igdd.kernels.compiled import INLINE, njit
 
 PATLAK, LOGAN, MULTILINEAR = 0, 1, 2
 
@@ -24,7 +24,7 @@ ABOVE, BELOW, RUNS, EXPECTED = range(10, 14)
 VARIANCE, SHARED, SECOND_VARIANCE = range(14, 17)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def spread_plain(result: np.ndarray) -> None:
     """What unit noise of independent rows does: the usual covariance of least squares."""
     for voxel in range(TILE):
@@ -35,7 +35,7 @@ def spread_plain(result: np.ndarray) -> None:
         result[SECOND_VARIANCE, voxel] = 1.0 / result[OTHER, voxel] + share**2 * variance
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def spread(
     kind: int,
     columns: np.ndarray,
@@ -43,17 +43,20 @@ def spread(
     running: np.ndarray,
     used: np.ndarray,
     result: np.ndarray,
+    sums: np.ndarray,
 ) -> None:
     """What the noise of each frame does to the line, by itself and through the integrals after it.
 
     A row's error is u dC + v dI. A frame reaches its own row, the next one and all later ones with
     three different weights, so that sums over the rows from the end give the first-order change of
     both coefficients, and by their distance to the columns what is left for the residuals.
+
+    sums  (4, 3, TILE) room
     """
     # Rows of sums over the frames beyond the next one, of the next one, and of the frame itself:
     # change of the first coefficient, of the second were the first fixed, and squared weight.
-    beyond, near, own = np.zeros((3, TILE)), np.zeros((3, TILE)), np.zeros((3, TILE))
-    early = np.zeros(TILE)
+    beyond, near, own, early = sums[0], sums[1], sums[2], sums[3, 0]
+    sums[:] = 0.0
     row = used.size - 1
     frames = noise.shape[0]
     for frame in range(frames - 1, -1, -1):
@@ -71,20 +74,30 @@ def spread(
             own[:] = 0.0
         reach = (running[frame, 1], next_weight, far_weight)
         _add_noise(kind, reach, noise[frame], own, near, beyond, result)
-        beyond += near
-        near[:] = own
+        _pass_on(own, near, beyond)
     own[:] = 0.0
-    _add_noise(kind, (0.0, 0.0, 1.0), np.sqrt(early), own, own, beyond, result)
+    for voxel in range(TILE):
+        early[voxel] = np.sqrt(early[voxel])
+    _add_noise(kind, (0.0, 0.0, 1.0), early, own, own, beyond, result)
     _finish_spread(result)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
+def _pass_on(own: np.ndarray, near: np.ndarray, beyond: np.ndarray) -> None:
+    """What was near is beyond the next frame, and what was a frame's own is near."""
+    for part in range(3):
+        for voxel in range(TILE):
+            beyond[part, voxel] += near[part, voxel]
+            near[part, voxel] = own[part, voxel]
+
+
+@njit(**INLINE)
 def _gather(weight: float, noise: np.ndarray, early: np.ndarray) -> None:
     for voxel in range(TILE):
         early[voxel] += (weight * noise[voxel]) ** 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _pull(
     first: np.ndarray,
     second: np.ndarray,
@@ -101,7 +114,7 @@ def _pull(
         square[voxel] = weight[voxel] * weight[voxel]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _add_noise(
     kind: int,
     reach: tuple[float, float, float],
@@ -134,7 +147,7 @@ def _add_noise(
         second_variance[voxel] += two * two
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _finish_spread(result: np.ndarray) -> None:
     """Divide by the columns' squares; the second coefficient loses the first one's share."""
     for voxel in range(TILE):

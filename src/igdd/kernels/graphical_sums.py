@@ -6,9 +6,11 @@ is worked on at a time, in double precision whatever the samples are.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from igdd.kernels.compiled import njit
+from igdd.kernels.compiled import INLINE, JIT, LEAN, njit
 from igdd.kernels.graphical_noise import (
     ABOVE,
     BELOW,
@@ -35,7 +37,26 @@ from igdd.kernels.graphical_noise import (
 # the compiler make them vector instructions.
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+class Work(NamedTuple):
+    """Room for one tile, whose voxels are the last axis of every array.
+
+    columns  (4, m) both columns, the target and the weight of the rows
+    noise    (t,) of each frame
+    state    (4,) running sum, tissue, its integral, weight
+    judged   (3,) product of the second column with the target; sign of the last residual, of this
+    spread   (4, 3) sums of `graphical_noise.spread`
+    result   (SUMS,)
+    """
+
+    columns: np.ndarray
+    noise: np.ndarray
+    state: np.ndarray
+    judged: np.ndarray
+    spread: np.ndarray
+    result: np.ndarray
+
+
+@njit(**JIT)
 def sum_lines(
     values: np.ndarray,
     kind: int,
@@ -47,46 +68,72 @@ def sum_lines(
     sums: np.ndarray,
 ) -> None:
     """Fill `sums` for curves (t, n), a tile of neighbours at a time."""
-    columns = np.empty((4, used.size, TILE))
-    noise = np.ones((used[-1] + 1, TILE))
-    state = np.empty((4, TILE))
-    result = np.empty((SUMS, TILE))
+    work = Work(
+        columns=np.empty((4, used.size, TILE)),
+        noise=np.ones((used[-1] + 1, TILE)),
+        state=np.empty((4, TILE)),
+        judged=np.empty((3, TILE)),
+        spread=np.empty((4, 3, TILE)),
+        result=np.empty((SUMS, TILE)),
+    )
     for begin in range(0, values.shape[1], TILE):
         width = min(TILE, values.shape[1] - begin)
-        result[:] = 0.0
-        result[LEAST] = np.inf
-        state[:] = 0.0
-        row = 0
-        for frame in range(used[-1] + 1):
-            taken = frame == used[row]
-            if kind == PATLAK and not taken:
-                continue
-            part = values[frame, begin : begin + width]
-            _sum_tissue(part, running[frame], constants[frame, 2], scale, state)
-            if weight.size and weight.shape[1] == 1:
-                state[3] = weight[frame, 0]
-            elif weight.size:
-                state[3, :width] = weight[frame, begin : begin + width]
-            if weight.size:
-                _invert(state[3], noise[frame])
-            elif kind == LOGAN:
-                noise[frame] = state[1]
-            if not taken:
-                continue
-            if not weight.size:
-                _weigh(kind, constants[frame, 0], state)
-            _add_row(kind, constants[frame], state, columns, row, result)
-            row += 1
-        _solve(columns, weight.size > 0, result)
-        if kind == PATLAK:
-            spread_plain(result)
-        else:
-            spread(kind, columns, noise, running, used, result)
+        tile = begin, width
+        _sum_tile(values, tile, kind, constants, running, used, scale, weight, work)
         for row in range(SUMS):
-            sums[row, begin : begin + width] = result[row, :width]
+            for voxel in range(width):
+                sums[row, begin + voxel] = work.result[row, voxel]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**LEAN)
+def _sum_tile(
+    values: np.ndarray,
+    tile: tuple[int, int],
+    kind: int,
+    constants: np.ndarray,
+    running: np.ndarray,
+    used: np.ndarray,
+    scale: float,
+    weight: np.ndarray,
+    work: Work,
+) -> None:
+    """Fill the result of one tile of curves (t, n): its first one, and how many it has."""
+    begin, width = tile
+    columns, noise, state, result = work.columns, work.noise, work.state, work.result
+    row = 0
+    result[:] = 0.0
+    result[LEAST] = np.inf
+    state[:] = 0.0
+    for frame in range(used[-1] + 1):
+        taken = frame == used[row]
+        if kind == PATLAK and not taken:
+            continue
+        part = values[frame, begin : begin + width]
+        _sum_tissue(part, running[frame], constants[frame, 2], scale, state)
+        if weight.size and weight.shape[1] == 1:
+            state[3] = weight[frame, 0]
+        elif weight.size:
+            for voxel in range(width):
+                state[3, voxel] = weight[frame, begin + voxel]
+        if weight.size:
+            _invert(state[3], noise[frame])
+        elif kind == LOGAN:
+            for voxel in range(TILE):
+                noise[frame, voxel] = state[1, voxel]
+        if not taken:
+            continue
+        if not weight.size:
+            _weigh(kind, constants[frame, 0], state)
+        _add_row(kind, constants[frame], state, columns, row, result)
+        row += 1
+    _solve(columns, weight.size > 0, result, work.judged)
+    if kind == PATLAK:
+        spread_plain(result)
+    else:
+        spread(kind, columns, noise, running, used, result, work.spread)
+
+
+@njit(**INLINE)
 def _weigh(kind: int, plasma: float, state: np.ndarray) -> None:
     """Weights that make the rows those of the plot: over the input, over the tissue, or none."""
     tissue, weight = state[1], state[3]
@@ -94,17 +141,18 @@ def _weigh(kind: int, plasma: float, state: np.ndarray) -> None:
         for voxel in range(TILE):
             weight[voxel] = 1.0 / tissue[voxel]
     else:
-        weight[:] = 1.0 / plasma if kind == PATLAK else 1.0
+        for voxel in range(TILE):
+            weight[voxel] = 1.0 / plasma if kind == PATLAK else 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _invert(weight: np.ndarray, noise: np.ndarray) -> None:
     """Noise from weights: of a frame that is not used none is known, and none is counted."""
     for voxel in range(TILE):
         noise[voxel] = 1.0 / weight[voxel] if weight[voxel] > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _sum_tissue(
     part: np.ndarray, running: np.ndarray, offset: float, scale: float, state: np.ndarray
 ) -> None:
@@ -119,7 +167,7 @@ def _sum_tissue(
         tissue[voxel] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _add_row(
     kind: int,
     constants: np.ndarray,
@@ -145,8 +193,8 @@ def _add_row(
             second[voxel] = weight[voxel] * integral[voxel]
             target[voxel] = weight[voxel] * tissue[voxel]
     both, other, frames, least = result[BOTH], result[OTHER], result[FRAMES], result[LEAST]
-    columns[3, row] = weight
     for voxel in range(TILE):
+        columns[3, row, voxel] = weight[voxel]
         first[voxel] = weight[voxel] * area
         both[voxel] += first[voxel] * second[voxel]
         other[voxel] += second[voxel] * second[voxel]
@@ -157,11 +205,12 @@ def _add_row(
             least[voxel] = min(least[voxel], tissue[voxel])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _solve(columns: np.ndarray, weighted: bool, result: np.ndarray) -> None:
+@njit(**INLINE)
+def _solve(columns: np.ndarray, weighted: bool, result: np.ndarray, judged: np.ndarray) -> None:
     """Coefficients, residuals and their signs: the first column less its share of the second, so
     that nearly parallel columns lose no more digits than they must."""
-    product, previous, sign = np.zeros(TILE), np.zeros(TILE), np.empty(TILE)
+    product, previous, sign = judged[0], judged[1], judged[2]
+    judged[:] = 0.0
     slope, level = result[FIRST], result[SECOND]
     left, share, size = result[LEFT], result[SHARE], result[TARGET]
     both, other = result[BOTH], result[OTHER]
@@ -190,7 +239,7 @@ def _solve(columns: np.ndarray, weighted: bool, result: np.ndarray) -> None:
         below[voxel] = frames[voxel] - above[voxel]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _count_row(
     first: np.ndarray,
     second: np.ndarray,
@@ -212,7 +261,7 @@ def _count_row(
         previous[voxel] = positive
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INLINE)
 def _judge_row(
     first: np.ndarray,
     second: np.ndarray,

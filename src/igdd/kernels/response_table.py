@@ -11,15 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from igdd.kernels.compiled import njit
+from igdd.kernels.compiled import INLINE, JIT, njit
 
 # Sums may be taken in any order; nothing else about the arithmetic is given away.
 SUMS = {"reassoc", "contract"}
-JIT = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": True}
-# What makes no array need not count who holds one. Calls here hand on dozens of arrays, and to
-# count their holders took longer than the arithmetic.
-LEAN = JIT | {"_nrt": False}
-INLINE = LEAN | {"forceinline": True}
 ON_NODE = 1e-9  # of a step: nearer to a node is on it
 # Rows that a column of the fit takes in the work: its value and derivatives.
 VALUE, BY_U, BY_UU, BY_D, BY_UD, BY_DD, PARTS = range(7)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from igdd.kernels.cholesky import backward, factorise, forward
-from igdd.kernels.compiled import njit
+from igdd.kernels.compiled import INLINE, LEAN, njit
 from igdd.kernels.response_table import (
     BY_D,
     BY_DD,
@@ -19,8 +19,6 @@ from igdd.kernels.response_table import (
     BY_UD,
     BY_UU,
     DOWNHILL,
-    INLINE,
-    LEAN,
     ON_NODE,
     ORIGIN,
     PARTS,

@@ -134,7 +134,7 @@ def _weaker(work: Work, fixed: int) -> int:
     return -1
 
 
-@njit(**INLINE)
+@njit(**LEAN)
 def _fit_from(
     tables: Tables,
     search: Search,
@@ -251,7 +251,7 @@ def _leave_saddle(
     return mask, count
 
 
-@njit(**INLINE)
+@njit(**LEAN)
 def fit_terms(
     tables: Tables, found: tuple[Search, Lanes, int], work: Work, curve: np.ndarray
 ) -> tuple[float, int]:

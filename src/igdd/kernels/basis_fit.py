@@ -140,7 +140,7 @@ def _covary(tables: Tables, work: Work, covariance: np.ndarray) -> tuple[int, fl
     return fitted, trace
 
 
-@njit(**INLINE)
+@njit(**LEAN)
 def _describe(
     tables: Tables, work: Work, canonical: np.ndarray, covariance: np.ndarray
 ) -> tuple[int, int]:

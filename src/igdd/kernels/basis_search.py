@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from igdd.kernels.compiled import INLINE, JIT, njit
+from igdd.kernels.compiled import INLINE, JIT, LEAN, njit
 from igdd.kernels.response_table import SUMS, Work
 
 LANES = 64  # curves that are searched side by side
@@ -293,7 +293,7 @@ def _rank(search: Search, lanes: Lanes) -> None:
                 lanes.number[lane] = late_kept if more else late_one
 
 
-@njit(**INLINE)
+@njit(**LEAN)
 def survey(search: Search, lanes: Lanes, exponentials: int) -> None:
     """What is best at every delay, for each of the curves, and which delays are the best."""
     for late in range(search.delays.size):

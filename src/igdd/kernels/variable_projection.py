@@ -262,7 +262,7 @@ def _allowed(tables: Tables, work: Work) -> bool:
     return True
 
 
-@njit(**INLINE)
+@njit(**LEAN)
 def descend(
     tables: Tables, work: Work, curve: np.ndarray, record: float = np.inf
 ) -> tuple[float, int]:

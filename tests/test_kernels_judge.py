@@ -159,3 +159,12 @@ def test_the_bootstrap_leaves_frames_alone_that_were_not_used():
     judge.bootstrap_sd(solve, values, predicted, fitted=1, replicates=20)
     assert_array_equal(np.stack(seen)[:, :, :4], np.broadcast_to(values[:, :4], (20, 2, 4)))
     assert np.stack(seen)[:, :, 4:].std() > 0
+
+
+def test_the_runs_of_very_many_frames_are_judged_in_little_memory():
+    half = np.full(3, 50_000)
+    # n / 2 runs are expected of so many signs, with a standard deviation of half the root of n.
+    runs = 50_001 + np.array([-3.0, -2.0, 0.0]) * np.sqrt(1e5) / 2
+    found = judge.too_few_runs(half, half, runs.astype(int))
+    # One normal deviate in a hundred lies below -2.33.
+    assert found.tolist() == [True, False, False]

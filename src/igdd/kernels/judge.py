@@ -6,6 +6,7 @@ Everything works on many curves at once, one per row. The bits of a status are t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache
 
@@ -106,25 +107,21 @@ def too_few_runs(above: np.ndarray, below: np.ndarray, runs: np.ndarray) -> np.n
     >>> too_few_runs(np.array([6, 6]), np.array([6, 6]), np.array([2, 6]))
     array([ True, False])
     """
-    width = int(above.max(initial=0) + below.max(initial=0)) + 1
-    pairs = above * width + below
-    critical = np.zeros(width * width, dtype=np.int64)
-    for pair in np.flatnonzero(np.bincount(pairs)):
-        critical[pair] = critical_runs(int(pair // width), int(pair % width))
-    return np.asarray(runs <= critical[pairs])
+    few, frames = np.zeros(runs.shape, dtype=bool), above + below
+    for count in np.flatnonzero(np.bincount(frames)).tolist():
+        rows = frames == count
+        critical = np.zeros(count + 1, dtype=np.int64)
+        for one in np.flatnonzero(np.bincount(above[rows])).tolist():
+            critical[one] = critical_runs(one, count - one)
+        few[rows] = runs[rows] <= critical[above[rows]]
+    return few
 
 
 @cache
 def critical_runs(above: int, below: int) -> int:
     """Most runs that are too few for these numbers of signs; 0 where any number may be chance."""
-    critical = 0
-    for runs in range(1, above + below + 1):
-        if runs == 1 and above and below:
-            continue
-        if not few_runs(above, below, runs) < UNLIKELY:
-            break
-        critical = runs
-    return critical
+    numbers = range(1, above + below + 1)
+    return bisect_left(numbers, UNLIKELY, key=lambda runs: few_runs(above, below, runs))
 
 
 def _log_choose(size: int, taken: np.ndarray) -> np.ndarray:

@@ -37,6 +37,8 @@ class Table:
         >>> rows = (("liver", "5.21 (5.01 to 5.41)"),)
         >>> Table(title="", columns=("region", "Ki"), rows=rows, right=(False, True)).wide
         False
+        >>> Table(title="", columns=("Ki",) * 6, rows=(rows[0][1:] * 6,), right=(True,) * 6).wide
+        True
         """
         letters, columns = 0, zip(self.columns, *self.rows, strict=True)
         for number, cells in zip(self.right, columns, strict=True):

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from igdd.errors import InputError
-from igdd.kernels.convolve import at, convolve, convolve_with_derivative, integral, sample
+from igdd.kernels.convolve import (
+    at,
+    convolve,
+    convolve_with_derivative,
+    integral,
+    sample,
+    with_means,
+)
 
 KNOTS = np.array([3.0, 8.0, 20.0, 21.5, 90.0, 400.0, 700.0])
 VALUES = np.array([1.0, 9.0, 4.0, 4.5, 2.0, 1.0, 0.3])
@@ -153,3 +160,37 @@ def test_rates_and_delays_are_paired():
 def test_an_unknown_integration_is_named():
     with pytest.raises(InputError, match="rectangle"):
         convolve(KNOTS, VALUES, (START, END, "rectangle"), np.array([0.1]))
+
+
+FRAMES = st.lists(st.tuples(st.floats(1, 600), st.floats(0, 1e6)), min_size=1, max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(FRAMES, st.floats(0, 0.09), st.floats(0, 3))
+def test_a_curve_with_means_has_them_and_its_middles_and_does_not_fall_below_zero(
+    seen, overlap, gap
+):
+    duration, means = np.array(seen).T
+    start = np.concatenate([[0.0], np.cumsum(duration[:-1] + gap)])
+    start[1:] -= overlap
+    end, middle = start + duration, start + duration / 2
+    straight = np.append(start[0], middle), np.append(0.0, means)
+    time, values = with_means(*straight, start, end)
+    size = means.max() + 1e-9
+    assert (np.diff(time) > 0).all()
+    assert values.min() >= -1e-9 * size
+    np.testing.assert_allclose(at(time, values, middle), means, rtol=0, atol=1e-9 * size)
+    # Where clocks overlap by rounding, so much of a frame is its neighbour's.
+    shared = max(overlap - gap, 0.0) * 4 / duration.min()
+    found = sample(time, values, (start, end, "exact"))[0]
+    np.testing.assert_allclose(found, means, rtol=0, atol=(shared + 1e-9) * size)
+
+
+def test_what_lies_outside_the_frames_stays():
+    start, end = np.array([0.0, 10.0]), np.array([10.0, 20.0])
+    time = np.array([-3.0, -1.0, 5.0, 15.0, 30.0])
+    values = np.array([0.0, 1.0, 8.0, 4.0, 2.0])
+    bent = with_means(time, values, start, end)
+    for outside in (-3.0, -1.0, 30.0):
+        assert at(*bent, np.array(outside)) == at(time, values, np.array(outside))
+    np.testing.assert_allclose(sample(*bent, (start, end, "exact"))[0], [8.0, 4.0])

@@ -56,6 +56,8 @@ class InputCurve:
     substance    parent (the unchanged agent), total, carrier or contrast
     own_clock    whether the times are those of a blood sampler, which nobody set by the tissue's:
                  a tissue model then seeks the delay between them
+    seen_in      frames of the image that showed it: its values at their middles are their means, or
+                 of these instants; None: it was not seen in the image
     """
 
     time: np.ndarray
@@ -66,6 +68,7 @@ class InputCurve:
     source: str = ""
     flags: tuple[str, ...] = ()
     own_clock: bool = False
+    seen_in: Frames | None = None
 
     def __post_init__(self) -> None:
         where = self.source or "input"
@@ -90,6 +93,23 @@ class InputCurve:
                     f"{where}: {name} {getattr(self, name)!r}; expected one of {', '.join(known)}"
                 )
         freeze(self)
+
+    def later(self, shift: float) -> InputCurve:
+        """The same curve `shift` s later."""
+        seen = self.seen_in
+        if seen is not None:
+            seen = replace(seen, start=seen.start + shift)
+        return replace(self, time=self.time + shift, seen_in=seen)
+
+    def over_frames(self) -> InputCurve:
+        """The curve bent to have the means of the frames that showed it, if they are means."""
+        from igdd.kernels.convolve import with_means
+
+        if self.seen_in is None or self.seen_in.sampled:
+            return self
+        start, end = np.sort(self.seen_in.start), np.sort(self.seen_in.end)
+        bent = with_means(self.time, self.values, start, end)
+        return replace(self, time=bent[0], values=bent[1], seen_in=None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

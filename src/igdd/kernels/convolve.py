@@ -27,6 +27,9 @@ Window = tuple[np.ndarray, np.ndarray, str]
 # Steps that differ by so small a share use the same phi functions; the result errs by about it.
 STEP_ALIKE = 1e-10
 
+# Times in s that are the same but for rounding.
+ROUNDING = 1e-6
+
 _TERMS = 14  # of the series of phi_4 below 1: the next is under 1e-16
 
 
@@ -88,6 +91,46 @@ def integral(time: np.ndarray, values: np.ndarray, until: np.ndarray) -> np.ndar
     segment = np.clip(np.searchsorted(time, until, side="right") - 1, 0, time.size - 1)
     step = np.maximum(until - time[segment], 0.0)
     return np.asarray(knots[segment] + step * (values[segment] + at(time, values, until)) / 2)
+
+
+def with_means(
+    time: np.ndarray, values: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Knots of the input bent so that its mean over each frame is its value at the frame's middle.
+
+    A curve drawn through frame means, straight from middle to middle, loses the means wherever it
+    bends: after a bolus seen in frames of 10 to 300 s, K1 comes out 1 % and k4 2 % too low. Here it
+    keeps its values at the frames' middles and at their edges, there at most twice the lower of two
+    neighbours, so that it never falls below zero between values that do not; halfway between edge
+    and middle it makes up for what the mean lacks.
+
+    >>> start, end = np.array([0.0, 10.0]), np.array([10.0, 20.0])
+    >>> bent = with_means(np.array([0.0, 5.0, 15.0]), np.array([0.0, 8.0, 8.0]), start, end)
+    >>> sample(*bent, (start, end, "exact")).tolist()
+    [[8.0, 8.0]]
+    """
+    middle = (start + end) / 2
+    seen, first, last = (at(time, values, when) for when in (middle, start, end))
+    lower = np.minimum(seen[:-1], seen[1:])
+    most = np.maximum(2 * lower, lower)
+    first[1:], last[:-1] = np.minimum(first[1:], most), np.minimum(last[:-1], most)
+    lacking = seen - (first + last) / 2
+    knots = [
+        (start, first),
+        ((start + middle) / 2, (first + seen) / 2 + lacking),
+        (middle, seen),
+        ((middle + end) / 2, (seen + last) / 2 + lacking),
+        (end, last),
+    ]
+    when, height = (np.stack(one, axis=1).ravel() for one in zip(*knots, strict=True))
+    # A frame begins where the one before it ends, or earlier by rounding.
+    apart = np.append(True, np.diff(when) > ROUNDING)
+    frame = np.searchsorted(start, time, side="right") - 1
+    outside = (frame < 0) | (time > end[frame])
+    when = np.concatenate([time[outside], when[apart]])
+    height = np.concatenate([values[outside], height[apart]])
+    order = np.argsort(when, kind="stable")
+    return when[order], height[order]
 
 
 def _over_frames(

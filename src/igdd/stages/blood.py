@@ -19,6 +19,7 @@ from igdd.errors import InputError
 from igdd.io.blood_table import Blood
 from igdd.io.input_table import InputTable
 from igdd.kernels import blood_models
+from igdd.types import Frames
 
 # An autosampler that gives no sample for so many of its own steps was not running.
 PAUSE = 10.0
@@ -46,7 +47,7 @@ class Recordings:
     fraction    parent share of the plasma activity
     dispersion  time constant in s of the sampler's tubing, where its sidecar tells it and that it
                 is not corrected
-    from_image  whether `automatic` is a region of the image, which has no pauses
+    seen_in     frames of the image, where `automatic` is a region of it, which has no pauses
     parent      whether the table says that metabolites are out of the plasma already
     decay_corrected  whether activities are corrected to time zero, where the sidecars say
     half_life   in s of the tracer's nuclide, where the image's sidecar names it
@@ -59,7 +60,7 @@ class Recordings:
     plasma: Samples | None = None
     portal: Samples | None = None
     fraction: Samples | None = None
-    from_image: bool = False
+    seen_in: Frames | None = None
     manual: bool = False
     dispersion_corrected: bool = False
     dispersion: float | None = None
@@ -144,7 +145,7 @@ def _running(recordings: Recordings, time: np.ndarray) -> np.ndarray:
         return np.zeros(time.shape, dtype=bool)
     clock = recordings.automatic.time
     inside = (time >= clock[0]) & (time <= clock[-1])
-    if recordings.from_image or clock.size < 3:
+    if recordings.seen_in is not None or clock.size < 3:
         return np.asarray(inside)
     after = np.clip(np.searchsorted(clock, time), 1, clock.size - 1)
     gap = clock[after] - clock[after - 1]
@@ -256,7 +257,7 @@ def carried_on(
 ) -> Samples | None:
     """Whole blood, carried on as plasma over their ratio where only plasma was measured."""
     plasma = recordings.plasma
-    if plasma is None or recordings.from_image:
+    if plasma is None or recordings.seen_in is not None:
         return blood
     later = plasma.time > (-np.inf if blood is None else blood.time[-1])
     if not later.any():

@@ -88,7 +88,7 @@ def corrected(recordings: Recordings, options: InputOptions, account: Account) -
         kind: Samples(one.time, decay.activity(one.values, halves_in, -one.time))
         for kind in ("automatic", "blood", "plasma", "portal")
         if (one := getattr(recordings, kind)) is not None
-        and not (kind == "automatic" and recordings.from_image)
+        and not (kind == "automatic" and recordings.seen_in is not None)
     }
     return dataclasses.replace(recordings, **changed)
 
@@ -98,7 +98,7 @@ def falls_slowly(recordings: Recordings, half_life: float) -> bool | None:
 
     By the upper 97.5 % limit of the slope of the logarithm of the samples that end last.
     """
-    automatic = None if recordings.from_image else recordings.automatic
+    automatic = None if recordings.seen_in is not None else recordings.automatic
     measured = [one for one in (recordings.blood, recordings.plasma, automatic) if one is not None]
     if not measured:
         return None

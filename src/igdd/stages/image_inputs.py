@@ -1,7 +1,8 @@
 """Inputs from the image: a blood pool, two blood supplies of the liver, a reference tissue.
 
 A region has only frame means. Its curve is straight between the frames' middles, begins with 0 at
-the first frame's start, and keeps the last frame's value to that frame's end.
+the first frame's start, and keeps the last frame's value to that frame's end; where a fit goes by
+frames it is bent to have their means (`igdd.kinetics.InputCurve.over_frames`).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def reference_input(curves: Curves, region: str) -> dict[str, InputCurve]:
         unit=curves.unit,
         source=f"reference region {region}",
         flags=_begins_late(values),
+        seen_in=curves.frames,
     )
     return {"reference": curve}
 
@@ -76,7 +78,7 @@ def image_derived(
     options = InputOptions.of(given)
     image, said = _recovered(curves, region, recovery, background)
     account = Account(said=said)
-    recordings = _with_manual(manual, image, curves.unit, options, account)
+    recordings = _with_manual(manual, image, curves, options, account)
     if blood_scaling:
         recordings = scaled_to_manual(recordings, account)
     if curves.decay is not None and curves.decay.corrected_to is None:
@@ -119,6 +121,7 @@ def dual_input(
             unit=curves.unit,
             source="; ".join(said),
             flags=(*_begins_late(samples.values), *assumed),
+            seen_in=curves.frames,
         )
         found[role] = curve if haematocrit is None else to_plasma(curve, haematocrit)
     return found
@@ -181,20 +184,24 @@ def _begins_late(values: np.ndarray) -> tuple[str, ...]:
 def _with_manual(
     manual: Path | str | Sequence[Path | str] | None,
     image: Samples,
-    unit: str,
+    curves: Curves,
     options: InputOptions,
     account: Account,
 ) -> Recordings:
     if manual is None:
         begun = options.injection or 0.0
         return Recordings(
-            unit=unit, automatic=image, from_image=True, injection=begun, source="image"
+            unit=curves.unit,
+            automatic=image,
+            seen_in=curves.frames,
+            injection=begun,
+            source="image",
         )
     found = read_recordings(manual, options, account)
-    if found.unit != unit:
+    if found.unit != curves.unit:
         raise InputError(
-            f"{found.source}: is in {found.unit} but the image in {unit}; expected one unit"
+            f"{found.source}: is in {found.unit} but the image in {curves.unit}; expected one unit"
         )
     if found.automatic is not None:
         raise InputError(f"{found.source}: holds an autosampler's blood; expected manual samples")
-    return dataclasses.replace(found, automatic=image, from_image=True)
+    return dataclasses.replace(found, automatic=image, seen_in=curves.frames)

@@ -15,6 +15,7 @@ from igdd.stages import blood
 from igdd.stages.blood import Account, Recordings, Samples
 from igdd.stages.blood_decay import corrected
 from igdd.stages.input_options import InputOptions, check_haematocrit
+from igdd.types import Frames
 
 # Of the peak: what a sample from before the injection may hold, as background.
 BEFORE_INJECTION = 0.05
@@ -71,8 +72,12 @@ def assemble(
         curve = _curve(one, fraction, about, options, account)
         if role != "blood" and uncorrected:
             own.append("no_metabolite_correction")
-        named, sampled = tuple(sorted({*curve.flags, *own})), not recordings.from_image
-        curves[role] = dataclasses.replace(curve, flags=named, own_clock=sampled)
+        curves[role] = dataclasses.replace(
+            curve,
+            flags=tuple(sorted({*curve.flags, *own})),
+            own_clock=recordings.seen_in is None,
+            seen_in=_frames_of(one, recordings, options),
+        ).later(options.delay)
     return _by_haematocrit(curves, options)
 
 
@@ -108,7 +113,7 @@ def _undispersed(recordings: Recordings, options: InputOptions, account: Account
         )
     kind = "automatic" if recordings.automatic is not None else "blood"
     one = getattr(recordings, kind)
-    if one is None or recordings.from_image or (kind == "blood" and recordings.manual):
+    if one is None or recordings.seen_in is not None or (kind == "blood" and recordings.manual):
         raise InputError(
             f"{recordings.source}: dispersion is of an autosampler's tubing; expected a recording "
             "of one, or no dispersion"
@@ -126,7 +131,7 @@ def _curve(
     options: InputOptions,
     account: Account,
 ) -> InputCurve:
-    """One role's curve: knots of the samples or of the model fitted to them, delayed."""
+    """One role's curve: knots of the samples or of the model fitted to them."""
     compartment, substance, unit = about
     flags = list(account.flags)
     said = list(account.said)
@@ -153,7 +158,7 @@ def _curve(
     if options.delay:
         said.append(f"delayed by {options.delay:g} s")
     return InputCurve(
-        time=time + options.delay,
+        time=time,
         values=knots,
         compartment=compartment,
         substance=substance,
@@ -161,6 +166,14 @@ def _curve(
         source="; ".join(said),
         flags=tuple(sorted(set(flags))),
     )
+
+
+def _frames_of(samples: Samples, recordings: Recordings, options: InputOptions) -> Frames | None:
+    """The image's frames, where these samples are its means and no model stands for them."""
+    frames, automatic = recordings.seen_in, recordings.automatic
+    if automatic is None or options.model != "interpolate":
+        return None
+    return frames if np.isin(automatic.time, samples.time).all() else None
 
 
 def _area(time: np.ndarray, values: np.ndarray) -> float:

@@ -91,7 +91,7 @@ def _later(inputs: Mapping[str, InputCurve], blood: tuple[float, float]) -> dict
     """Inputs on the image's clock, from the blood's."""
     shift, factor = blood
     return {
-        role: replace(curve, time=curve.time + shift, values=curve.values * factor)
+        role: replace(curve.later(shift), values=curve.values * factor)
         for role, curve in inputs.items()
     }
 

@@ -48,7 +48,7 @@ def curves_in(of: Frames, unit: str = "Bq/mL", **regions: np.ndarray) -> Curves:
 
 def manual(tmp_path, scale: float):
     path = tmp_path / "sub-01_recording-manual_blood.tsv"
-    samples = [(t, scale * np.interp(t, MIDDLE, BLOOD) / 1000) for t in (60.0, 450.0, 1500.0)]
+    samples = [(t, scale * np.interp(t, MIDDLE, BLOOD) / 1000) for t in (90.0, 450.0, 1800.0)]
     rows = [(t, b, 1.1 * b, f) for (t, b), f in zip(samples, (0.9, 0.6, 0.3), strict=True)]
     names = (
         "time",
@@ -64,25 +64,43 @@ def manual(tmp_path, scale: float):
     return path
 
 
-def test_a_reference_begins_with_zero_and_keeps_its_last_frame():
-    found = inputs.reference_input(curves(), "wall")["reference"]
-    assert_array_equal(found.time, [0, *MIDDLE, 2400])
-    assert_array_equal(found.values, [0, *WALL, WALL[-1]])
-    assert (found.compartment, found.unit, found.flags) == ("tissue", "Bq/mL", ())
+def at_middles(curve: InputCurve) -> np.ndarray:
+    return np.interp(MIDDLE, curve.time, curve.values)
 
 
 def over_frames(curve: InputCurve, frames: Frames) -> np.ndarray:
-    """Means over the frames of the curve that a fit by frames sees."""
-    bent = curve.over_frames()
-    return convolve.sample(bent.time, bent.values, (frames.start, frames.end, "exact"))[0]
+    """Means over the frames, by the integral of the curve."""
+    return convolve.sample(curve.time, curve.values, (frames.start, frames.end, "exact"))[0]
 
 
-def test_a_fit_by_frames_sees_the_means_of_the_frames():
+def test_a_reference_begins_with_zero_and_has_the_means_of_its_frames():
+    found = inputs.reference_input(curves(), "wall")["reference"]
+    assert (found.time[0], found.values[0]) == (0, 0)
+    assert (found.time[-1], found.values[-1]) == (2400, WALL[-1])
+    assert_allclose(over_frames(found, curves().frames), WALL, rtol=1e-12)
+    assert (found.compartment, found.unit, found.flags) == ("tissue", "Bq/mL", ())
+
+
+def test_by_instants_it_is_straight_between_the_middles():
+    instants = dataclasses.replace(
+        curves(), frames=dataclasses.replace(curves().frames, sampled=True)
+    )
+    for curve in (
+        inputs.reference_input(curves(), "wall")["reference"].joined(),
+        inputs.reference_input(curves(), "wall")["reference"].joined().joined(),
+        inputs.reference_input(instants, "wall")["reference"],
+        inputs.reference_input(instants, "wall")["reference"].joined(),
+    ):
+        assert_array_equal(curve.time, [0, *MIDDLE, 2400])
+        assert_array_equal(curve.values, [0, *WALL, WALL[-1]])
+    found = inputs.image_derived(curves(), "aorta", delay=7.0)["blood"].joined()
+    assert_allclose(found.time, np.array([0, *MIDDLE, 2400]) + 7)
+    assert_array_equal(found.values, [0, *BLOOD, BLOOD[-1]])
+
+
+def test_the_means_move_with_the_clock_and_the_order_of_frames_is_their_time():
     seen = curves()
-    found = inputs.reference_input(seen, "wall")["reference"]
-    assert_allclose(over_frames(found, seen.frames), WALL, rtol=1e-12)
     shifted = dataclasses.replace(seen.frames, start=seen.frames.start + 7)
-    assert_allclose(over_frames(found.later(7), shifted), WALL, rtol=1e-12)
     late = inputs.image_derived(seen, "aorta", delay=7.0)["blood"]
     assert_allclose(over_frames(late, shifted), BLOOD, rtol=1e-12)
     backwards = dataclasses.replace(
@@ -97,14 +115,19 @@ def test_a_fit_by_frames_sees_the_means_of_the_frames():
         assert_allclose(over_frames(found[role], seen.frames), scale * BLOOD, rtol=1e-12)
 
 
-def test_instants_are_no_means():
+def test_a_frame_that_the_injection_falls_into_shows_what_came_after_it():
+    """The injection at 12 s, in a frame of 10 to 20 s whose blood is two fifths of the peak."""
+    found = inputs.image_derived(curves(), "aorta", injection=12.0)["blood"]
+    assert_allclose(over_frames(found, curves().frames), BLOOD, rtol=1e-12)
+    with pytest.raises(InputError, match="before the injection at 22 s"):
+        inputs.image_derived(curves(), "aorta", injection=22.0)
+
+
+def test_frames_that_overlap_are_refused():
     seen = curves()
-    instants = dataclasses.replace(seen, frames=dataclasses.replace(seen.frames, sampled=True))
-    for found in (
-        inputs.reference_input(instants, "wall")["reference"],
-        inputs.image_derived(instants, "aorta")["blood"],
-    ):
-        assert_array_equal(found.over_frames().values, found.values)
+    wrong = dataclasses.replace(seen.frames, duration=seen.frames.duration + 8)
+    with pytest.raises(InputError, match="region 'aorta': frame 1 starts at 0 s and lasts 18 s"):
+        inputs.image_derived(dataclasses.replace(seen, frames=wrong), "aorta")
 
 
 def test_neither_a_fitted_model_nor_manual_plasma_is_the_images(tmp_path):
@@ -142,6 +165,33 @@ def test_tissue_that_follows_an_image_derived_input_gives_its_rates_back():
     assert found.flags == ((),)
 
 
+def test_metabolites_that_grow_within_the_frames_are_taken_off_there(tmp_path):
+    """A parent fraction of Hill's form, half gone at 10 min, over frames of 5 min."""
+    of = frames([10.0] * 6 + [20.0] * 3 + [60.0] * 6 + [300.0] * 16)
+    whole = bolus("blood", "total")
+    time = np.arange(0.0, 5700.0, 1.0)
+    share = 1 / (1 + time / 600)
+    plasma = dataclasses.replace(
+        bolus(), time=time, values=np.interp(time, whole.time, whole.values) * share
+    )
+    truth = np.array([[0.3 / MINUTE, 0.25 / MINUTE, 0.05 / MINUTE, 0.03 / MINUTE, 0.05, 0.0]])
+    known = Protocol(frames=of, inputs={"plasma": plasma, "blood": whole})
+    seen = curves_in(of, tissue=two_tissue.predict(truth, known)[0], aorta=known.mean("blood")[0])
+    seen = dataclasses.replace(seen, values=1000 * seen.values)
+    when = np.array([60.0, 300.0, 600.0, 1200.0, 1800.0, 2700.0, 3600.0, 5400.0])
+    path = tmp_path / "manual_blood.tsv"
+    rows = [f"{t:g}\t{1 / (1 + t / 600):.9f}" for t in when]
+    path.write_text("\n".join(["time\tmetabolite_parent_fraction", *rows]) + "\n")
+    path.with_suffix(".json").write_text(
+        json.dumps({"time": {"Units": "s"}, "metabolite_parent_fraction": {"Units": "unitless"}})
+    )
+    made = inputs.image_derived(
+        seen, "aorta", manual=path, plasma_to_blood=1.0, parent_fraction="hill"
+    )
+    found = igdd.fit("two_tissue", seen.of([0]), made)
+    assert_allclose(found.values[0, :5], truth[0, :5], rtol=5e-3)
+
+
 def test_tissue_that_follows_a_reference_of_frames_gives_its_binding_back():
     """Without noise: straight lines put BPND 0.3 to 0.8 % too low, with `residual_runs`."""
     of = frames()
@@ -157,7 +207,8 @@ def test_tissue_that_follows_a_reference_of_frames_gives_its_binding_back():
 def test_image_blood_is_whole_blood_in_the_images_own_decay_state():
     found = inputs.image_derived(curves(), "aorta")
     assert set(found) == {"blood"}
-    assert_array_equal(found["blood"].values, [0, *BLOOD, BLOOD[-1]])
+    assert_array_equal(at_middles(found["blood"]), BLOOD)
+    assert_allclose(over_frames(found["blood"], curves().frames), BLOOD, rtol=1e-12)
     assert found["blood"].flags == ()
 
 
@@ -167,26 +218,26 @@ def test_recovery_and_spill_in_are_undone():
     found = inputs.image_derived(
         curves(aorta=seen, wall=WALL), "aorta", recovery=coefficient, background="wall"
     )
-    assert_allclose(found["blood"].values, [0, *BLOOD, BLOOD[-1]])
+    assert_allclose(over_frames(found["blood"], curves().frames), BLOOD, rtol=1e-12)
     plain = inputs.image_derived(curves(aorta=0.8 * BLOOD), "aorta", recovery=0.8)
-    assert_allclose(plain["blood"].values, found["blood"].values)
+    assert_allclose(at_middles(plain["blood"]), BLOOD, rtol=1e-12)
 
 
 def test_manual_samples_scale_it_and_give_plasma_and_metabolites(tmp_path):
     path = manual(tmp_path, scale=1.25)
     found = inputs.image_derived(curves(), "aorta", manual=path, blood_scaling=True)
-    assert_allclose(found["blood"].values, 1.25 * np.array([0, *BLOOD, BLOOD[-1]]))
+    assert_allclose(at_middles(found["blood"]), 1.25 * BLOOD)
     assert "scaled by 1.250" in found["blood"].source
     plasma = found["plasma"]
     assert plasma.substance == "parent"
-    share = np.interp(MIDDLE, [0, 60, 450, 1500], [1, 0.9, 0.6, 0.3])
+    share = np.interp(MIDDLE, [0, 90, 450, 1800], [1, 0.9, 0.6, 0.3])
     expected = 1.1 * 1.25 * BLOOD * share
     assert_allclose(np.interp(MIDDLE, plasma.time, plasma.values), expected, rtol=1e-12)
 
 
 def test_without_scaling_manual_samples_leave_the_image_alone_and_tell_the_difference(tmp_path):
     found = inputs.image_derived(curves(), "aorta", manual=manual(tmp_path, scale=1.25))
-    assert_array_equal(found["blood"].values, [0, *BLOOD, BLOOD[-1]])
+    assert_array_equal(at_middles(found["blood"]), BLOOD)
     assert "blood_recordings_differ" in found["blood"].flags
 
 
@@ -205,7 +256,7 @@ def test_the_liver_has_two_supplies():
     agent = curves("mol/mL", aorta=BLOOD, portal_vein=WALL)
     found = inputs.dual_input(agent, "aorta", "portal_vein", haematocrit=0.4)
     assert set(found) == {"plasma", "portal"}
-    assert_allclose(found["portal"].values, np.array([0, *WALL, WALL[-1]]) / 0.6)
+    assert_allclose(at_middles(found["portal"]), WALL / 0.6)
     assert {one.compartment for one in found.values()} == {"plasma"}
     halved = dataclasses.replace(agent, values=agent.values * [[0.5], [1.0]])
     restored = inputs.dual_input(halved, "aorta", "portal_vein", haematocrit=0.4, recovery=0.5)
@@ -215,7 +266,7 @@ def test_the_liver_has_two_supplies():
     with pytest.raises(InputError, match="'delay' says nothing of the regions 'aorta' and"):
         inputs.dual_input(agent, "aorta", "portal_vein", delay=3.0)
     plain = inputs.dual_input(agent, "aorta", "portal_vein")
-    assert_allclose(plain["plasma"].values, [0, *BLOOD, BLOOD[-1]])
+    assert_allclose(at_middles(plain["plasma"]), BLOOD)
     assert all("input_taken_as_plasma" in one.flags for one in plain.values())
     assert not any("input_taken_as_plasma" in one.flags for one in found.values())
 
@@ -226,7 +277,7 @@ def test_a_vessel_of_any_contrast_imaging_is_an_input(unit):
     seen = dataclasses.replace(curves(unit), analyte="contrast", decay=None)
     found = inputs.image_derived(seen, "aorta", haematocrit=0.4)["plasma"]
     assert (found.unit, found.substance) == (unit, "contrast")
-    assert_allclose(found.values.max(), BLOOD.max() / 0.6)
+    assert_allclose(at_middles(found), BLOOD / 0.6)
 
 
 def test_a_scan_that_begins_after_the_bolus_is_flagged():
@@ -244,7 +295,9 @@ def test_frames_days_apart_make_an_input():
         one, values=BLOOD[None, 2:5], frames=frames, covariance=np.full((3, 1, 1), np.nan)
     )
     found = inputs.image_derived(days, "blood", substance="carrier", haematocrit=0.4)["plasma"]
-    assert_allclose(found.time, [0, 900, 87300, 260100, 261000])
+    assert_allclose(over_frames(found, frames), BLOOD[2:5] / 0.6)
+    between = (found.time > 1800) & (found.time < 86400)
+    assert not between.any()
 
 
 @pytest.mark.parametrize(

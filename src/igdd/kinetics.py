@@ -50,14 +50,17 @@ class Status(IntFlag):
 class InputCurve:
     """A concentration that a tissue sees: straight between its knots, zero before the first.
 
+    What a region of the image shows has knots within the frames, so that it has their means; a fit
+    that goes by instants takes it `joined`.
+
     time         (n,) s after the frames' zero, ascending
     values       (n,) in `unit`
     compartment  plasma, blood (whole blood) or tissue (a reference region)
     substance    parent (the unchanged agent), total, carrier or contrast
     own_clock    whether the times are those of a blood sampler, which nobody set by the tissue's:
                  a tissue model then seeks the delay between them
-    seen_in      frames of the image that showed it: its values at their middles are their means, or
-                 of these instants; None: it was not seen in the image
+    seen_in      frames of the image that showed it, whose means stand at their middles; None: it
+                 was sampled
     """
 
     time: np.ndarray
@@ -101,15 +104,14 @@ class InputCurve:
             seen = replace(seen, start=seen.start + shift)
         return replace(self, time=self.time + shift, seen_in=seen)
 
-    def over_frames(self) -> InputCurve:
-        """The curve bent to have the means of the frames that showed it, if they are means."""
-        from igdd.kernels.convolve import with_means
-
-        if self.seen_in is None or self.seen_in.sampled:
+    def joined(self) -> InputCurve:
+        """The curve straight from middle to middle of the frames that showed it."""
+        if self.seen_in is None:
             return self
-        start, end = np.sort(self.seen_in.start), np.sort(self.seen_in.end)
-        bent = with_means(self.time, self.values, start, end)
-        return replace(self, time=bent[0], values=bent[1], seen_in=None)
+        start, end = float(self.seen_in.start.min()), float(self.seen_in.end.max())
+        inside = (self.time > start) & (self.time < end)
+        when = np.union1d(self.time[~inside], self.seen_in.middle)
+        return replace(self, time=when, values=np.interp(when, self.time, self.values))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -94,43 +94,41 @@ def integral(time: np.ndarray, values: np.ndarray, until: np.ndarray) -> np.ndar
 
 
 def with_means(
-    time: np.ndarray, values: np.ndarray, start: np.ndarray, end: np.ndarray
+    start: np.ndarray, end: np.ndarray, means: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of the input bent so that its mean over each frame is its value at the frame's middle.
+    """Knots of a curve that has given means (t,) over frames, and has them at their middles, too.
 
-    A curve drawn through frame means, straight from middle to middle, loses the means wherever it
-    bends: after a bolus seen in frames of 10 to 300 s, K1 comes out 1 % and k4 2 % too low. Here it
-    keeps its values at the frames' middles and at their edges, there at most twice the lower of two
-    neighbours, so that it never falls below zero between values that do not; halfway between edge
-    and middle it makes up for what the mean lacks.
+    Lines from middle to middle lose the means wherever the curve bends. Here they say how high it
+    is at the edges of the frames, but at most twice the mean, that of both frames where two meet:
+    so it never falls below zero between means that do not. Halfway between edge and middle it
+    makes up for what the mean then lacks. It begins with 0 and ends with the last mean.
+
+    start, end  (t,) in s, ascending; frames may lie apart, and overlap by rounding
 
     >>> start, end = np.array([0.0, 10.0]), np.array([10.0, 20.0])
-    >>> bent = with_means(np.array([0.0, 5.0, 15.0]), np.array([0.0, 8.0, 8.0]), start, end)
-    >>> sample(*bent, (start, end, "exact")).tolist()
-    [[8.0, 8.0]]
+    >>> time, values = with_means(start, end, np.array([8.0, 6.0]))
+    >>> sample(time, values, (start, end, "exact")).tolist()
+    [[8.0, 6.0]]
     """
     middle = (start + end) / 2
-    seen, first, last = (at(time, values, when) for when in (middle, start, end))
-    lower = np.minimum(seen[:-1], seen[1:])
-    most = np.maximum(2 * lower, lower)
-    first[1:], last[:-1] = np.minimum(first[1:], most), np.minimum(last[:-1], most)
-    lacking = seen - (first + last) / 2
+    most = np.maximum(2 * means, means)
+    first, last = (np.minimum(np.interp(when, middle, means), most) for when in (start, end))
+    meet = start[1:] - end[:-1] <= ROUNDING
+    first[1:][meet] = np.minimum(first[1:], most[:-1])[meet]
+    last[:-1][meet] = np.minimum(last[:-1], most[1:])[meet]
+    first[0] = 0.0
+    lacking = means - (first + last) / 2
     knots = [
         (start, first),
-        ((start + middle) / 2, (first + seen) / 2 + lacking),
-        (middle, seen),
-        ((middle + end) / 2, (seen + last) / 2 + lacking),
+        ((start + middle) / 2, (first + means) / 2 + lacking),
+        (middle, means),
+        ((middle + end) / 2, (means + last) / 2 + lacking),
         (end, last),
     ]
-    when, height = (np.stack(one, axis=1).ravel() for one in zip(*knots, strict=True))
+    time, values = (np.stack(one, axis=1).ravel() for one in zip(*knots, strict=True))
     # A frame begins where the one before it ends, or earlier by rounding.
-    apart = np.append(True, np.diff(when) > ROUNDING)
-    frame = np.searchsorted(start, time, side="right") - 1
-    outside = (frame < 0) | (time > end[frame])
-    when = np.concatenate([time[outside], when[apart]])
-    height = np.concatenate([values[outside], height[apart]])
-    order = np.argsort(when, kind="stable")
-    return when[order], height[order]
+    apart = np.append(True, np.diff(time) > ROUNDING)
+    return time[apart], values[apart]
 
 
 def _over_frames(

@@ -10,8 +10,8 @@ from igdd.errors import InputError
 from igdd.kinetics import Protocol, Solution, Solver
 from igdd.models import _graphical
 
-# Relative distance from the frames' means, or from lines between their middles, that is rounding.
-ROUNDING = 1e-9
+# Relative distance from straight lines between the frames' middles that is rounding.
+STRAIGHT = 1e-9
 
 
 def level_and_area(protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -66,20 +66,20 @@ def line(kind: int, level: np.ndarray, area: np.ndarray, protocol: Protocol) -> 
 
 
 def _is_of_frames(protocol: Protocol, middle: np.ndarray) -> bool:
-    """Whether the reference has its values (t,) at the frames' middles as its means over them, or
-    is straight between them.
+    """Whether these frames showed the reference, or it is straight between its values (t,) at their
+    middles.
     """
     frames, curve = protocol.frames, protocol.input("reference")
+    if curve.seen_in is not None:
+        return bool(np.isin(frames.middle, curve.seen_in.middle).all())
     if not curve.time[0] <= frames.middle[0]:
         return False
-    alike = ROUNDING * float(np.abs(curve.values).max())
-    if (np.abs(protocol.mean("reference")[0] - middle) <= alike).all():
-        return True
     first = np.interp(frames.start[0], curve.time, curve.values, left=0.0)
     when = np.concatenate([[frames.start[0]], frames.middle])
     lines = np.interp(curve.time, when, np.concatenate([[first], middle]))
     inside = (curve.time >= frames.start[0]) & (curve.time <= frames.middle[-1])
-    return bool((np.abs(lines - curve.values)[inside] <= alike).all())
+    size = float(np.abs(curve.values).max())
+    return bool((np.abs(lines - curve.values)[inside] <= STRAIGHT * size).all())
 
 
 def _check(protocol: Protocol, middle: np.ndarray, area: np.ndarray) -> None:

@@ -1,8 +1,8 @@
 """Inputs from the image: a blood pool, two blood supplies of the liver, a reference tissue.
 
-A region has only frame means. Its curve is straight between the frames' middles, begins with 0 at
-the first frame's start, and keeps the last frame's value to that frame's end; where a fit goes by
-frames it is bent to have their means (`igdd.kinetics.InputCurve.over_frames`).
+A region has only frame means. Its curve begins with 0 at the first frame's start, has each frame's
+mean over the frame and at its middle, and ends with the last one; that of instants is straight
+between them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 
 from igdd import units
 from igdd.errors import InputError
+from igdd.io import frame_times
+from igdd.kernels import convolve
 from igdd.kinetics import InputCurve
 from igdd.stages.blood import Account, Recordings, Samples, scaled_to_manual
 from igdd.stages.blood_files import read_recordings
@@ -46,7 +48,7 @@ def reference_input(curves: Curves, region: str) -> dict[str, InputCurve]:
         substance="total",
         unit=curves.unit,
         source=f"reference region {region}",
-        flags=_begins_late(values),
+        flags=_begins_late(curves, region),
         seen_in=curves.frames,
     )
     return {"reference": curve}
@@ -76,6 +78,10 @@ def image_derived(
     if manual is None:
         check_known(given, OF_IMAGE, f"region {region!r} without manual blood samples")
     options = InputOptions.of(given)
+    if options.model != "interpolate":
+        # A model is fitted to each frame once, at its middle.
+        middles = dataclasses.replace(curves.frames, sampled=True)
+        curves = dataclasses.replace(curves, frames=middles)
     image, said = _recovered(curves, region, recovery, background)
     account = Account(said=said)
     recordings = _with_manual(manual, image, curves, options, account)
@@ -85,7 +91,7 @@ def image_derived(
         raise InputError("the image is not corrected for decay; expected curves that are")
     if curves.decay is not None and manual is None:
         options = dataclasses.replace(options, decay_corrected=True, half_life=None)
-    account.flags.extend(_begins_late(image.values))
+    account.flags.extend(_begins_late(curves, region))
     return assemble(recordings, options, account)
 
 
@@ -112,7 +118,8 @@ def dual_input(
     vein = _recovered(curves, portal)
     assumed = ("input_taken_as_plasma",) if haematocrit is None else ()
     found = {}
-    for role, (samples, said) in (("plasma", artery), ("portal", vein)):
+    supplies = (("plasma", arterial, artery), ("portal", portal, vein))
+    for role, region, (samples, said) in supplies:
         curve = InputCurve(
             time=samples.time,
             values=samples.values,
@@ -120,7 +127,7 @@ def dual_input(
             substance="total" if curves.unit == "Bq/mL" else "contrast",
             unit=curves.unit,
             source="; ".join(said),
-            flags=(*_begins_late(samples.values), *assumed),
+            flags=(*_begins_late(curves, region), *assumed),
             seen_in=curves.frames,
         )
         found[role] = curve if haematocrit is None else to_plasma(curve, haematocrit)
@@ -170,15 +177,18 @@ def _knots(curves: Curves, region: str) -> Samples:
         raise InputError(f"region {region!r} has no value in frame {lost + 1}; expected a number")
     if not (np.diff(middle) > 0).all():
         raise InputError("two frames have the same middle; expected frames one after another")
-    start, end = float(curves.frames.start.min()), float(curves.frames.end.max())
-    return Samples(
-        np.concatenate([[start], middle, [end]]), np.concatenate([[0.0], values, values[-1:]])
-    )
+    start, end = curves.frames.start[order], curves.frames.end[order]
+    if curves.frames.sampled:
+        time = np.concatenate([start[:1], middle, end[-1:]])
+        return Samples(time, np.concatenate([[0.0], values, values[-1:]]))
+    frame_times.check(start, end - start, f"region {region!r}")
+    return Samples(*convolve.with_means(start, end, values))
 
 
-def _begins_late(values: np.ndarray) -> tuple[str, ...]:
+def _begins_late(curves: Curves, region: str) -> tuple[str, ...]:
     """The first frame is the highest: the bolus came before the scan."""
-    return ("input_peak_missed",) if values[1] > 0 and np.argmax(values) == 1 else ()
+    values = curves.values[curves.names.index(region), np.argsort(curves.frames.start)]
+    return ("input_peak_missed",) if values[0] > 0 and np.argmax(values) == 0 else ()
 
 
 def _with_manual(

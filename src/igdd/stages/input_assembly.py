@@ -64,7 +64,8 @@ def assemble(
     curves = {}
     for role, one in samples.items():
         own = [*flags.get(role, ())]
-        one = _from_injection(one, injection, role, own)
+        seen_in = _frames_of(one, recordings, options)
+        one = _from_injection(one, injection, role, seen_in, own)
         of = substance if role != "blood" or substance in IN_PLASMA else "total"
         fraction = share if role == "plasma" else None
         compartment = _like_the_artery(recordings, options) if role == "portal" else role
@@ -76,7 +77,7 @@ def assemble(
             curve,
             flags=tuple(sorted({*curve.flags, *own})),
             own_clock=recordings.seen_in is None,
-            seen_in=_frames_of(one, recordings, options),
+            seen_in=seen_in,
         ).later(options.delay)
     return _by_haematocrit(curves, options)
 
@@ -187,11 +188,19 @@ def _like_the_artery(recordings: Recordings, options: InputOptions) -> str:
     return "blood" if recordings.blood is not None else options.compartment or "plasma"
 
 
-def _from_injection(samples: Samples, injection: float, what: str, flags: list[str]) -> Samples:
-    """Samples with nothing but background before the injection, and 0 at it if none is earlier."""
+def _from_injection(
+    samples: Samples, injection: float, what: str, seen_in: Frames | None, flags: list[str]
+) -> Samples:
+    """Samples with nothing but background before the injection, and 0 at it if none is earlier.
+
+    A frame of the image that the injection falls into shows what came after it, too.
+    """
     time, values = samples
     peak = float(np.max(np.abs(values)))
-    early = (time < injection) & (np.abs(values) > BEFORE_INJECTION * peak)
+    before = injection
+    if seen_in is not None:
+        before = min(injection, *seen_in.start[seen_in.end > injection])
+    early = (time < before) & (np.abs(values) > BEFORE_INJECTION * peak)
     if early.any():
         first = int(np.argmax(early))
         raise InputError(

@@ -220,8 +220,8 @@ def build(
         else _fitting(_known(model, role, inputs), role, (frames, until), unit)
         for role in _roles(model, held)
     }
-    if integration == "exact":
-        needed = {role: curve.over_frames() for role, curve in needed.items()}
+    if integration != "exact":
+        needed = {role: curve.joined() for role, curve in needed.items()}
     return Protocol(
         frames=frames,
         inputs=needed,

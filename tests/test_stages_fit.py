@@ -403,6 +403,20 @@ def test_a_parameter_at_its_bound_has_a_flag_and_no_standard_error(protocol):
     assert np.isfinite(found.covariance[:, 4, 4]).all()
 
 
+def test_what_is_derived_of_a_parameter_at_its_bound_alone_has_no_standard_error(protocol_for):
+    """Ki = K1 k3 / (k2 + k3) where k3 is 0; VND = K1 / k2 has its own."""
+    model = catalog.find("models", "two_tissue_irreversible")
+    protocol = protocol_for(model)
+    truth = np.array([[0.3, 0.3, 0.0, 0.05, 0.0]]) / [60, 60, 60, 1, 1]
+    falling = model.predict(truth, protocol) * np.linspace(1.01, 0.99, protocol.frames.start.size)
+    found = fit(model.name, curves_of(falling, protocol.frames), protocol.inputs)
+    sd = dict(zip(found.parameters, np.sqrt(np.diagonal(found.covariance[0])), strict=True))
+    assert "at_bound" in found.flags[0]
+    assert found.values[0, found.parameters.index("k3")] == 0
+    assert np.isnan([sd["k3"], sd["Ki"]]).all()
+    assert min(sd["K1"], sd["VND"]) > 0
+
+
 def test_a_model_that_does_not_follow_is_flagged(protocol_for):
     two = catalog.find("models", "two_tissue")
     protocol = protocol_for(two)

@@ -245,7 +245,7 @@ def _derived(model: Model, solution: Solution) -> tuple[np.ndarray, np.ndarray]:
         slopes = np.empty((len(fitted), derived.shape[1], size))
         for j in range(size):
             # Where nothing varies no slope is asked for: 0 times whatever it is.
-            width = CENTRAL * np.where(fitted[:, j] != 0, np.abs(fitted[:, j]), 1e-6)
+            width = _width(fitted[:, j])
             ends = [fitted.copy(), fitted.copy()]
             ends[0][:, j] += width
             ends[1][:, j] -= width
@@ -263,11 +263,26 @@ def _derived(model: Model, solution: Solution) -> tuple[np.ndarray, np.ndarray]:
 def _forget_bounds(
     model: Model, free: np.ndarray, values: np.ndarray, covariance: np.ndarray
 ) -> None:
-    """NaN for the variance of a parameter at its bound: there it has no standard error."""
+    """NaN for the variance of a parameter at its bound, where it has no standard error, and of what
+    is derived of nothing else that varies."""
     size = len(model.parameters)
-    stuck = free & np.isfinite(values[:, :size]) & (np.einsum("njj->nj", covariance)[:, :size] == 0)
-    for row, column in zip(*np.nonzero(stuck), strict=True):
+    fitted, variance = values[:, :size], np.einsum("njj->nj", covariance)
+    unknown = np.zeros(values.shape, dtype=bool)
+    unknown[:, :size] = stuck = free & np.isfinite(fitted) & (variance[:, :size] == 0)
+    if model.derive is not None:
+        for column in np.flatnonzero(stuck.any(axis=0)):
+            moved = fitted.copy()
+            moved[:, column] += _width(fitted[:, column])
+            with np.errstate(all="ignore"):
+                follows = model.derive(moved) != values[:, size:]
+            unknown[:, size:] |= stuck[:, [column]] & follows & (variance[:, size:] == 0)
+    for row, column in zip(*np.nonzero(unknown), strict=True):
         covariance[row, column, :] = covariance[row, :, column] = np.nan
+
+
+def _width(values: np.ndarray) -> np.ndarray:
+    """How far parameters (n,) are moved to see what follows them."""
+    return CENTRAL * np.where(values != 0, np.abs(values), 1e-6)
 
 
 def compare_models(fits: Sequence[Fit]) -> pd.DataFrame:

@@ -137,6 +137,23 @@ def test_a_voxel_that_its_model_does_not_follow_is_flagged_as_a_region_is(
     assert np.mean(flags != expected) <= 0.01
 
 
+def test_at_a_bound_a_voxel_and_a_region_lack_the_same_errors(tmp_path):
+    """Tissue without trapping, at noise that drives k3, and Ki with it, to 0 in half of them."""
+    inputs = {"plasma": input_of(), "blood": input_of(compartment="blood", scale=1.1)}
+    declared = catalog.find("models", "two_tissue_irreversible")
+    truth = np.array([[0.3 / 60, 0.3 / 60, 0.0, 0.05, 0.0]])
+    clean = declared.predict(truth, Protocol(frames=FRAMES, inputs=inputs))
+    noise = np.random.default_rng(0).standard_normal((GRID.size, FRAMES.start.size))
+    curves = (clean * (1 + 0.02 * noise)).astype(np.float32)
+    found = map_image(declared.name, image_file(tmp_path, curves), inputs, out=tmp_path / "out")
+    region = region_fit(curves, declared.name, inputs=inputs)
+    for name in ("K1", "k3", "Ki", "VND"):
+        column = region.parameters.index(name)
+        lacking = np.isnan(region.covariance[:, column, column])
+        assert lacking.any() == (name in ("k3", "Ki"))
+        assert np.array_equal(np.isnan(values(found.sd[name])), lacking)
+
+
 def test_a_map_of_ma2_whose_frames_no_rule_chooses_is_made(tmp_path):
     curves = curves_of(count=GRID.size)
     found = map_image("ma2", image_file(tmp_path, curves), INPUTS, out=tmp_path / "out")

@@ -294,7 +294,8 @@ def solve(job: Job, first: int, last: int) -> Answer:
             ):
                 # What has no end, such as VT where k4 is 0, is no value of a voxel.
                 maps[0, row, place] = np.where(np.isfinite(value), value / factor, np.nan)
-                maps[1, row, place] = np.sqrt(square) / factor
+                # Variance 0 is that of a bound, where there is no standard error.
+                maps[1, row, place] = np.sqrt(np.where(square == 0, np.nan, square)) / factor
         early = enhanced_early(job.setup.model, job.setup.protocol, curves.T)
         flags = job.flag | np.where(early, int(Status.ENHANCED_BEFORE_INPUT), 0)
         status[place] = found.status | flags | _unsure(job.setup, values, variance, found.status)
@@ -325,9 +326,7 @@ def _with_derived(
     names = [one.name for one in setup.model.parameters]
     free = [row for row, name in enumerate(names) if name not in setup.protocol.held]
     values = [fitted[:, row] for row in free]
-    # Variance 0 of a free parameter is that of a bound, where there is no standard error.
-    variance = [np.where(covariance[:, row, row] == 0, np.nan, covariance[:, row, row])
-                for row in free]  # fmt: skip
+    variance = [covariance[:, row, row] for row in free]
     if setup.model.derive is None:
         return values, variance
     derive, fitted = setup.model.derive, np.asfortranarray(fitted)

@@ -274,6 +274,47 @@ def test_a_scan_with_blood_is_fitted_alike(brain, model, words):
     check_rows(command, by_study(brain, BLOOD + table_of(model, words)))
 
 
+@pytest.mark.parametrize(
+    ("zero", "decay_corrected"), [(0, "yes"), (1800, "yes"), (-600, "yes"), (1800, "no")]
+)
+def test_image_and_blood_may_be_corrected_for_decay_to_different_instants(
+    brain, tmp_path, zero, decay_corrected
+):
+    """The image to `zero`, as its JSON says; the blood to TimeZero, or not at all."""
+    rate = np.log(2) / 6586.2
+    plain = by_command(
+        brain, "two_tissue", "--input", str(brain / "sub-01_blood.tsv"),
+        "--input-option", "decay_corrected=yes",
+    )  # fmt: skip
+    image = nib.load(brain / "sub-01_pet.nii.gz").get_fdata()
+    curves = np.array([image[label == LABELS][0] for label in (1, 2, 3)])
+    facts = PET | {"ImageDecayCorrectionTime": zero}
+    write_image(tmp_path, "pet", curves * np.exp(-rate * zero), facts)
+    blood = pd.read_csv(brain / "sub-01_blood.tsv", sep="\t")
+    if decay_corrected == "no":
+        left = np.exp(-rate * blood["time"])
+        for column in ("plasma_radioactivity", "whole_blood_radioactivity"):
+            blood[column] *= left
+    path = tmp_path / "sub-01_blood.tsv"
+    blood.to_csv(path, sep="\t", index=False)
+    (tmp_path / "sub-01_blood.json").write_bytes((brain / "sub-01_blood.json").read_bytes())
+    said = f"decay_corrected={decay_corrected}"
+    command = by_command(tmp_path, "two_tissue", "--input", str(path), "--input-option", said)
+    for region, entry in command.items():
+        for name, number in entry["parameters"].items():
+            # Images are stored in single precision.
+            assert number["value"] == pytest.approx(
+                plain[region]["parameters"][name]["value"], rel=1e-3, abs=1e-5
+            )
+    study = BLOOD + f"decay_corrected = {str(decay_corrected == 'yes').lower()}\n"
+    rows, _ = by_study(tmp_path, study + table_of("two_tissue", {}))
+    for region, entry in command.items():
+        row = rows[(rows["region"] == region) & (rows["metric"] == "VT")]
+        assert float(row["value"].iloc[0]) == pytest.approx(
+            entry["parameters"]["VT"]["value"], rel=1e-6
+        )
+
+
 def test_a_scan_with_a_reference_region_is_fitted_alike(brain):
     words = {"integration": "instant"}
     command = by_command(brain, "srtm", "--reference", "cerebellum", *flags_of(words))

@@ -692,25 +692,6 @@ def test_bids_and_dicom_of_one_scan_agree():
     assert first(bids) == pytest.approx(first(dicom), rel=EXACT)
 
 
-@pytest.mark.parametrize(
-    ("of_header", "of_sidecar", "stored"),
-    [
-        ({}, {}, 3600.0),  # the scan's start, an hour after the administration
-        ({"DecayCorrection": "ADMIN"}, {"ImageDecayCorrectionTime": -3600}, 0.0),
-        (
-            {"DecayCorrection": "NONE", "CorrectedImage": ["ATTN"]},
-            {"ImageDecayCorrected": False, "ImageDecayCorrectionTime": None},
-            None,
-        ),
-    ],
-)
-def test_the_instant_that_stored_values_were_corrected_to_is_kept(of_header, of_sidecar, stored):
-    for series in (dicom_series(pet_header(**of_header)), bids_series(**of_sidecar)):
-        found = calibrate(series, patient(), F18_AGENT, Scanner(), YES).decay.stored
-        # a DICOM's follows from the factor, which has as many digits as a number
-        assert found == (None if stored is None else pytest.approx(stored, abs=1e-6))
-
-
 def test_bids_uncorrected_frames_are_corrected():
     series = bids_series(ImageDecayCorrected=False, ImageDecayCorrectionTime=None)
     image = calibrate(series, patient(), F18_AGENT, Scanner(), YES)

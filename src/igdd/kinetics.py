@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from igdd.decay import activity
 from igdd.errors import InputError
-from igdd.types import Frames, freeze
+from igdd.types import Decay, Frames, freeze
 
 COMPARTMENTS = ("plasma", "blood", "tissue")
 SUBSTANCES = ("parent", "total", "carrier", "contrast")
@@ -61,6 +62,7 @@ class InputCurve:
                  a tissue model then seeks the delay between them
     seen_in      frames of the image that showed it, whose means stand at their middles; None: it
                  was sampled
+    corrected_to instant in s to which its activity is corrected for decay; None: that of the tissue
     """
 
     time: np.ndarray
@@ -72,6 +74,7 @@ class InputCurve:
     flags: tuple[str, ...] = ()
     own_clock: bool = False
     seen_in: Frames | None = None
+    corrected_to: float | None = None
 
     def __post_init__(self) -> None:
         where = self.source or "input"
@@ -98,11 +101,24 @@ class InputCurve:
         freeze(self)
 
     def later(self, shift: float) -> InputCurve:
-        """The same curve `shift` s later."""
+        """The curve that comes `shift` s later."""
         seen = self.seen_in
         if seen is not None:
             seen = replace(seen, start=seen.start + shift)
         return replace(self, time=self.time + shift, seen_in=seen)
+
+    def on_clock(self, zero: float) -> InputCurve:
+        """The same curve on a clock on which its own began at `zero` s."""
+        to = self.corrected_to
+        return replace(self.later(zero), corrected_to=None if to is None else to + zero)
+
+    def corrected_as(self, tissue: Decay | None) -> InputCurve:
+        """The curve corrected for decay to the instant that the tissue is."""
+        if tissue is None or tissue.corrected_to is None or self.corrected_to is None:
+            return self
+        passed = tissue.corrected_to - self.corrected_to
+        values = activity(self.values, tissue.half_life, passed)
+        return replace(self, values=values, corrected_to=tissue.corrected_to)
 
     def joined(self) -> InputCurve:
         """The curve straight from middle to middle of the frames that showed it."""

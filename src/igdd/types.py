@@ -148,14 +148,11 @@ class Decay:
 
     `corrected_to` is in seconds after the frames' zero; None means the mean over each frame, not
     corrected. Only `igdd.decay` multiplies by an exponential, and correcting twice is an error.
-    `stored` is the instant that the file's own values were corrected to, which blood of the scan
-    shares; None: they were not, or it is `corrected_to`.
     """
 
     nuclide: str
     half_life: float
     corrected_to: float | None
-    stored: float | None = None
 
     def __post_init__(self) -> None:
         if not self.half_life > 0:

@@ -130,7 +130,6 @@ def calibrate(
             nuclide=found.nuclide,
             half_life=found.half_life,
             corrected_to=0.0,
-            stored=found.reference,
         ),
         scale_cv=cross.sd / cross.value,
         source=_sentences(found, branching_words, cross.value),

@@ -107,7 +107,6 @@ def conversion(series: Series, subject: Subject, agent: Agent, declared: Declare
         positron_fraction=None,
         sentences=(unit_words, words, f"The half-life was {half_life:g} s (from {life_from})."),
         alternatives=_by_stated_factor(sidecar, start, duration, reference, half_life),
-        reference=None if reference is None else reference - given,
         flags=(
             *flags, *moved, *changed, *attenuation_flags(_attenuation(sidecar), declared,
             sidecar.where), *dose_flags(_dose(sidecar), subject),

@@ -34,7 +34,6 @@ class Conversion:
     multiplier    (k or 1, t), for slices and frames
     sentences     the rules in words for the methods section
     alternatives  by what the first slice would be multiplied under each other decay reference
-    reference     instant in s after the frames' zero that stored values were corrected to, or None
     """
 
     multiplier: np.ndarray
@@ -45,7 +44,6 @@ class Conversion:
     sentences: tuple[str, ...]
     alternatives: Mapping[str, float]
     flags: tuple[str, ...] = ()
-    reference: float | None = None
 
 
 def half_life_of(

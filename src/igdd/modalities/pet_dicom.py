@@ -44,13 +44,11 @@ UPTAKE = "UPTAKE"
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of the conversion: a factor per header, its words, flags and alternatives; whether
-    it starts from values that still decay."""
+    """One step of the conversion: a factor per header, its words, flags and alternatives."""
 
     factor: np.ndarray
     words: str
     flags: tuple[str, ...] = ()
-    decayed: bool = False
     alternatives: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -93,7 +91,6 @@ def conversion(series: Series, subject: Subject, agent: Agent, declared: Declare
             f"The half-life was {half_life:g} s (from {life_from}).",
         ),
         alternatives=corrected.alternatives,
-        reference=None if corrected.decayed else half_life * float(np.log2(corrected.factor[0])),
         flags=(
             *facts.flags, *moved, *life_flags, *attenuation, *units.flags, *times.flags,
             *corrected.flags, *dose_flags(facts.dose, subject),
@@ -255,7 +252,6 @@ def _to_zero(facts: PetHeaders, times: Times, frames: Frames, declared: Declared
             factor=decay.decay_factor(half_life, starts, lengths),
             words=f"Frame means, not corrected for decay, were corrected to {goal}.",
             flags=flags,
-            decayed=True,
         )
     if facts.decay_correction != "START" or not np.isfinite(facts.acquisition).any():
         start = times.zero if np.isnan(facts.first_acquisition) else facts.first_acquisition

@@ -146,8 +146,8 @@ def _read_curves(path: Path, unit: str | None) -> Curves:
 
 
 def inputs_by_role(inputs: Inputs | None, decay: Decay | None) -> Mapping[str, InputCurve]:
-    """The inputs, read where their blood tables are named, of the nuclide of the tissue's curves;
-    what is neither is refused."""
+    """The inputs, read where their blood tables are named, of the nuclide of the tissue's curves
+    and corrected to the instant that these are; what is neither is refused."""
     expected = "such as igdd.read_inputs gives by role, or the path of a blood table, or several"
     if inputs is None:
         return {}
@@ -156,15 +156,15 @@ def inputs_by_role(inputs: Inputs | None, decay: Decay | None) -> Mapping[str, I
             if not isinstance(curve, InputCurve):
                 found = type(curve).__name__
                 raise InputError(f"input {role!r} is a {found}; expected an InputCurve, {expected}")
-        return inputs
+        return {role: curve.corrected_as(decay) for role, curve in inputs.items()}
     from igdd.stages.inputs import read_inputs
 
     paths = (inputs,) if isinstance(inputs, str | Path) else inputs
     if not (isinstance(paths, list | tuple) and all(isinstance(one, str | Path) for one in paths)):
         raise InputError(f"inputs are a {type(inputs).__name__}; expected curves, {expected}")
     known: dict[str, Any] = {} if decay is None else {"half_life": decay.half_life}
-    read: Mapping[str, InputCurve] = read_inputs(paths, **known)
-    return read
+    read = read_inputs(paths, **known)
+    return {role: curve.corrected_as(decay) for role, curve in read.items()}
 
 
 def _finished(

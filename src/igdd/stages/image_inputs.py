@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from igdd import units
+from igdd.decay import activity
 from igdd.errors import InputError
 from igdd.io import frame_times
 from igdd.kernels import convolve
@@ -50,6 +51,7 @@ def reference_input(curves: Curves, region: str) -> dict[str, InputCurve]:
         source=f"reference region {region}",
         flags=_begins_late(curves, region),
         seen_in=curves.frames,
+        corrected_to=None if curves.decay is None else curves.decay.corrected_to,
     )
     return {"reference": curve}
 
@@ -78,6 +80,9 @@ def image_derived(
     if manual is None:
         check_known(given, OF_IMAGE, f"region {region!r} without manual blood samples")
     options = InputOptions.of(given)
+    if curves.decay is not None and curves.decay.corrected_to is None:
+        raise InputError("the image is not corrected for decay; expected curves that are")
+    curves = _as_blood(curves)
     if options.model != "interpolate":
         # A model is fitted to each frame once, at its middle.
         middles = dataclasses.replace(curves.frames, sampled=True)
@@ -87,12 +92,24 @@ def image_derived(
     recordings = _with_manual(manual, image, curves, options, account)
     if blood_scaling:
         recordings = scaled_to_manual(recordings, account)
-    if curves.decay is not None and curves.decay.corrected_to is None:
-        raise InputError("the image is not corrected for decay; expected curves that are")
     if curves.decay is not None and manual is None:
         options = dataclasses.replace(options, decay_corrected=True, half_life=None)
     account.flags.extend(_begins_late(curves, region))
     return assemble(recordings, options, account)
+
+
+def _as_blood(curves: Curves) -> Curves:
+    """The curves corrected for decay to time zero, as blood is."""
+    decay = curves.decay
+    if decay is None or not decay.corrected_to:
+        return curves
+    factor = float(activity(1.0, decay.half_life, -decay.corrected_to))
+    return dataclasses.replace(
+        curves,
+        values=curves.values * factor,
+        covariance=curves.covariance * factor**2,
+        decay=dataclasses.replace(decay, corrected_to=0.0),
+    )
 
 
 def dual_input(

@@ -78,6 +78,7 @@ def assemble(
             flags=tuple(sorted({*curve.flags, *own})),
             own_clock=recordings.seen_in is None,
             seen_in=seen_in,
+            corrected_to=0.0 if recordings.unit == "Bq/mL" else None,
         ).later(options.delay)
     return _by_haematocrit(curves, options)
 

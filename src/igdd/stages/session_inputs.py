@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from igdd.decay import activity
-from igdd.entries import InputsEntry
 from igdd.errors import StudyError
 from igdd.kinetics import InputCurve
 from igdd.stages.plan import InputsPlan, SessionPlan
@@ -54,15 +52,14 @@ def session_inputs(
         clock["injection"] = -(shift or 0.0)
     if plan.blood and entry.region is not None:
         options["manual"] = plan.blood
-    blood = _between(curves, shift or 0.0, entry)
     found: dict[str, InputCurve] = {}
     if entry.portal is not None and entry.region is not None:
         found |= dual_input(curves, entry.region, entry.portal, **options)
     elif entry.region is not None:
-        seen = _earlier(curves, blood)
-        found |= _later(image_derived(seen, entry.region, **options, **clock), blood)
+        seen = _earlier(curves, shift or 0.0)
+        found |= _later(image_derived(seen, entry.region, **options, **clock), shift, curves)
     elif plan.blood:
-        found |= _later(read_inputs(plan.blood, **options, **clock), blood)
+        found |= _later(read_inputs(plan.blood, **options, **clock), shift, curves)
     elif entry.population is not None:
         until = float(curves.frames.end.max())
         found |= population_input(entry.population, until, **options)
@@ -73,38 +70,22 @@ def session_inputs(
     return found
 
 
-def _between(curves: Curves, shift: float, entry: InputsEntry) -> tuple[float, float]:
-    """What makes the blood's clock that of the curves: s to add, and a factor of its activity.
-
-    Curves are corrected for decay to their zero. Blood is to the instant to which the image was as
-    it was stored; to the zero of its own clock where that is the administration, or where blood or
-    image was not corrected.
-    """
-    if curves.decay is None:
-        return shift, 1.0
-    own = entry.decay_corrected is False or entry.zero == "administration"
-    instant = shift if own or curves.decay.stored is None else curves.decay.stored
-    return shift, float(activity(1.0, curves.decay.half_life, -instant))
-
-
-def _later(inputs: Mapping[str, InputCurve], blood: tuple[float, float]) -> dict[str, InputCurve]:
-    """Inputs on the image's clock, from the blood's."""
-    shift, factor = blood
+def _later(
+    inputs: Mapping[str, InputCurve], shift: float | None, curves: Curves
+) -> dict[str, InputCurve]:
+    """Inputs on the clock and in the decay state of the image's curves, from the blood's."""
     return {
-        role: replace(curve.later(shift), values=curve.values * factor)
-        for role, curve in inputs.items()
+        role: one.on_clock(shift or 0.0).corrected_as(curves.decay) for role, one in inputs.items()
     }
 
 
-def _earlier(curves: Curves, blood: tuple[float, float]) -> Curves:
+def _earlier(curves: Curves, shift: float) -> Curves:
     """Curves on the blood's clock, from the image's."""
-    shift, factor = blood
-    return replace(
-        curves,
-        frames=replace(curves.frames, start=curves.frames.start - shift),
-        values=curves.values / factor,
-        covariance=curves.covariance / factor**2,
-    )
+    decay = curves.decay
+    if decay is not None and decay.corrected_to is not None:
+        decay = replace(decay, corrected_to=decay.corrected_to - shift)
+    frames = replace(curves.frames, start=curves.frames.start - shift)
+    return replace(curves, frames=frames, decay=decay)
 
 
 def blood_shift(plan: SessionPlan, frames: Frames) -> float | None:

@@ -641,3 +641,25 @@ def test_late_samples_are_the_published_ones(reference, tmp_path):
 
 def curve(found: InputCurve) -> tuple[np.ndarray, np.ndarray]:
     return found.time, found.values
+
+
+def test_dispersion_that_remains_by_the_json_without_its_constant_is_flagged(scan):
+    clock, bolus = np.arange(200.0), np.exp(-np.arange(200.0) / 50)
+    for said, flagged in (
+        ({"DispersionCorrected": False}, True),
+        ({"DispersionCorrected": False, "DispersionConstant": 5.0}, False),
+        ({"DispersionCorrected": False, "DispersionConstant": 0}, False),
+        ({"DispersionCorrected": True}, False),
+        ({}, False),
+    ):
+        found = inputs.read_inputs(record(scan, "autosampler", clock, said, blood=bolus))
+        assert ("dispersion_not_corrected" in found["blood"].flags) == flagged
+    record(scan, "autosampler", clock, {"DispersionCorrected": False}, blood=bolus)
+    found = inputs.read_inputs(scan, dispersion=5.0)
+    assert "dispersion_not_corrected" not in found["blood"].flags
+
+
+@pytest.mark.parametrize("name", ["decay_corrected", "blood_scaling"])
+def test_a_word_where_true_or_false_is_meant_is_refused(scan, name):
+    with pytest.raises(InputError, match=f"{name} is 'no'; expected one of True, False"):
+        inputs.read_inputs(scan, **{name: "no"})

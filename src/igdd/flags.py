@@ -65,6 +65,8 @@ FLAGS: dict[str, str] = {
     "nothing says that it is corrected for decay; the image's state was taken.",
     "delay_not_seen": "All frames begin long after the peak of the input, so that they do not tell "
     "the delay of the blood; it was held at 0 s.",
+    "dispersion_not_corrected": "The sampler's JSON says that its blood is not corrected for "
+    "dispersion, and nobody gives the time constant: the bolus stands too wide, Vb too large.",
     "dose_differs": "The file's dose and the study's net activity differ by more than 10 %; the "
     "study's was used.",
     "dose_equivalent": "Mass of drug in the tissue as if all that carries the label still held "

@@ -62,7 +62,7 @@ class Recordings:
     fraction: Samples | None = None
     seen_in: Frames | None = None
     manual: bool = False
-    dispersion_corrected: bool = False
+    dispersion_corrected: bool | None = None
     dispersion: float | None = None
     parent: bool = False
     decay_corrected: bool | None = None
@@ -83,7 +83,8 @@ def gather(found: Sequence[Blood | InputTable]) -> Recordings:
     """Recordings of one scan, each quantity from the one file that has it."""
     kinds: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    corrected = parent = False
+    parent = False
+    corrected: bool | None = None
     stated: float | None = None
     for one in found:
         is_automatic = any(word in _label(one) for word in AUTOMATIC)
@@ -100,8 +101,8 @@ def gather(found: Sequence[Blood | InputTable]) -> Recordings:
                 kinds[name] = Samples(one.time[known], values[known])
                 origins[name] = one.source
         if is_automatic and isinstance(one, Blood):
-            corrected |= bool(one.dispersion_corrected)
-            stated = one.dispersion if one.dispersion_corrected is False else None
+            corrected = one.dispersion_corrected
+            stated = one.dispersion if corrected is False else None
         parent |= getattr(one, "parent", False)
     inside = {one.unit if isinstance(one, InputTable) else "Bq/mL" for one in found}
     names = ", ".join(one.source for one in found)
@@ -118,7 +119,7 @@ def gather(found: Sequence[Blood | InputTable]) -> Recordings:
         **kinds,
         manual=any("manual" in _label(one) for one in found),
         dispersion_corrected=corrected,
-        dispersion=stated or None,
+        dispersion=stated,
         parent=parent,
         decay_corrected=states.pop() if states else None,
         source=names,

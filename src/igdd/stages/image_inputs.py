@@ -24,7 +24,7 @@ from igdd.kinetics import InputCurve
 from igdd.stages.blood import Account, Recordings, Samples, scaled_to_manual
 from igdd.stages.blood_files import read_recordings
 from igdd.stages.input_assembly import assemble, to_plasma
-from igdd.stages.input_options import InputOptions, check_known
+from igdd.stages.input_options import InputOptions, check_choice, check_known
 from igdd.types import Curves
 
 # Of contrast, a change of relaxation rate, of attenuation or, in ultrasound, of intensity serves.
@@ -77,6 +77,7 @@ def image_derived(
     given          `InputOptions` by name; `plasma_to_blood` and `substance` where there are
                    no manual samples
     """
+    check_choice("blood_scaling", blood_scaling, (True, False))
     if manual is None:
         check_known(given, OF_IMAGE, f"region {region!r} without manual blood samples")
     options = InputOptions.of(given)

@@ -106,7 +106,9 @@ def _substance(recordings: Recordings, options: InputOptions) -> str:
 
 def _undispersed(recordings: Recordings, options: InputOptions, account: Account) -> Recordings:
     constant = recordings.dispersion if options.dispersion is None else options.dispersion
-    if constant is None:
+    if constant is None and recordings.dispersion_corrected is False:
+        account.flags.append("dispersion_not_corrected")
+    if not constant:
         return recordings
     if recordings.dispersion_corrected:
         raise InputError(

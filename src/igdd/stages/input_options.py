@@ -69,13 +69,14 @@ class InputOptions:
             ("model", MODELS),
         )
         for name, known in choices:
-            _check_choice(name, getattr(self, name), known)
+            check_choice(name, getattr(self, name), known)
         if isinstance(self.plasma_to_blood, str):
-            _check_choice("plasma_to_blood", self.plasma_to_blood, blood_models.RATIO_MODELS)
+            check_choice("plasma_to_blood", self.plasma_to_blood, blood_models.RATIO_MODELS)
         for name in NUMBERS:
             value = getattr(self, name)
             if not (value is None or isinstance(value, int | float)):
                 raise InputError(f"{name} is {value!r}; expected a number in SI units")
+        check_choice("decay_corrected", self.decay_corrected, (None, True, False))
         for name in ("infusion", "dispersion", "half_life", "plasma_to_blood"):
             value = getattr(self, name)
             if not (value is None or isinstance(value, str) or 0 < value < np.inf):
@@ -106,7 +107,8 @@ def check_known(given: Iterable[str], known: Sequence[str], source: str) -> None
             )
 
 
-def _check_choice(name: str, value: object, known: Sequence[object]) -> None:
+def check_choice(name: str, value: object, known: Sequence[object]) -> None:
+    """Refuse a value that is none of those known."""
     if value not in known:
         listed = ", ".join(str(one) for one in known if one is not None)
         raise InputError(f"{name} is {value!r}; expected one of {listed}")

@@ -19,7 +19,7 @@ from igdd.stages.blood import Account, scaled_to_manual
 from igdd.stages.blood_files import read_recordings
 from igdd.stages.image_inputs import dual_input, image_derived, reference_input
 from igdd.stages.input_assembly import assemble, to_blood, to_plasma
-from igdd.stages.input_options import InputOptions, check_known
+from igdd.stages.input_options import InputOptions, check_choice, check_known
 
 __all__ = [
     "InputOptions",
@@ -45,6 +45,7 @@ def read_inputs(
     blood_scaling  scale an autosampler's blood by the manual samples after the bolus has passed
     given          `InputOptions` by name
     """
+    check_choice("blood_scaling", blood_scaling, (True, False))
     options, account = InputOptions.of(given), Account()
     recordings = read_recordings(paths, options, account)
     if blood_scaling:

@@ -417,6 +417,27 @@ def test_what_is_derived_of_a_parameter_at_its_bound_alone_has_no_standard_error
     assert min(sd["K1"], sd["VND"]) > 0
 
 
+@pytest.mark.parametrize("model", ["logan", "patlak", "ma1", "one_tissue"])
+@pytest.mark.parametrize("integration", ["exact", "trapezium"])
+def test_an_input_needs_to_last_no_longer_than_the_end_of_the_fit(
+    curves, protocol, model, integration
+):
+    frames = protocol.frames
+    end, start = float(frames.end[-4]), float(frames.start[-10])
+    short = {
+        role: replace(one, time=one.time[one.time <= end], values=one.values[one.time <= end])
+        for role, one in protocol.inputs.items()
+    }
+    how = {"start": start, "end": end, "integration": integration}
+    found = fit(model, curves, short, **how)
+    assert_array_equal(found.values, fit(model, curves, protocol.inputs, **how).values)
+    assert np.isnan(found.predicted[:, -3:]).all()
+    with pytest.raises(InputError, match="before the last frame starts"):
+        fit(model, curves, short, start=start, integration=integration)
+    with pytest.raises(InputError, match="lies? between"):
+        fit(model, curves, short, end=float(frames.start[0]))
+
+
 def test_a_model_that_does_not_follow_is_flagged(protocol_for):
     two = catalog.find("models", "two_tissue")
     protocol = protocol_for(two)

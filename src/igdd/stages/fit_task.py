@@ -72,7 +72,8 @@ def chosen_frames(
 ) -> tuple[Frames, np.ndarray, np.ndarray]:
     """Frames that the model sees; which of them the fit uses; which of all frames they are.
 
-    window  "start" and "end" in s, or None; a model that has them as options sees all frames
+    window  "start" and "end" in s, or None; a model that has them as options sees all frames, but
+            none that begins after the end
 
     The trapezoidal recursion needs the early frames also where the fit begins later.
     """
@@ -82,6 +83,8 @@ def chosen_frames(
     wanted = doors.within(frames, start, end)
     early = integration == "trapezium" and not model.describes
     kept = doors.within(frames, None, end) if early else wanted
+    begun = True if window["end"] is None else frames.start < window["end"]
+    kept = kept & begun if np.any(begun) else kept
     seen = replace(frames, start=frames.start[kept], duration=frames.duration[kept])
     return seen, wanted[kept], kept
 

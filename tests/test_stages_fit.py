@@ -435,7 +435,7 @@ def test_an_input_needs_to_last_no_longer_than_the_end_of_the_fit(
     with pytest.raises(InputError, match="before the last frame starts"):
         fit(model, curves, short, start=start, integration=integration)
     with pytest.raises(InputError, match="lies? between"):
-        fit(model, curves, short, end=float(frames.start[0]))
+        fit(model, curves, protocol.inputs, end=float(frames.start[0]))
 
 
 def test_a_model_that_does_not_follow_is_flagged(protocol_for):

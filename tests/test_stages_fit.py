@@ -536,6 +536,42 @@ def test_a_shared_delay_is_not_moved_by_a_share_of_blood_that_is_held_wrong(curv
     assert found.notes[0]["delay_shared"] == pytest.approx(6.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("model", ["spectral", "ma2"])
+def test_a_linear_solution_takes_the_delay_that_two_tissues_find(protocol_for, model):
+    protocol = protocol_for(catalog.find("models", "two_tissue"))
+    truth = np.array([[0.1, 0.15, 0.08, 0.03, 0.05, 5.0]]) / [60, 60, 60, 60, 1, 1]
+    tissue = catalog.find("models", "two_tissue").predict(truth, protocol)
+    clocked = {role: replace(one, own_clock=True) for role, one in protocol.inputs.items()}
+    share = {"hold": {"Vb": 0.05}} if model == "ma2" else {}
+    found = fit(model, curves_of(tissue, protocol.frames), clocked, **share)
+    assert found.notes[0]["delay_shared"] == pytest.approx(5.0, abs=1e-3)
+    assert found.values[0, 0] == pytest.approx(0.1 / 60, rel=0.02)
+    alone = {role: one for role, one in clocked.items() if role == "plasma"}
+    if model == "ma2":
+        bloodless = catalog.find("models", "two_tissue").predict(
+            truth * [1, 1, 1, 1, 0, 1], protocol
+        )
+        found = fit(model, curves_of(bloodless, protocol.frames), alone)
+        assert found.notes[0]["delay_shared"] == pytest.approx(5.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("spectral", "delay"), ("ma2", "Vb"), ("logan", "Vb"), ("patlak", "Vb")]
+)
+def test_what_a_model_does_not_fit_is_not_set_free(curves, protocol, model, name):
+    with pytest.raises(StudyError, match=f"{model} does not fit '{name}'"):
+        fit(model, curves, protocol.inputs, free=[name])
+
+
+def test_a_name_where_names_are_meant_and_a_parameter_among_the_options_say_what_is(
+    curves, protocol
+):
+    with pytest.raises(StudyError, match=r"expected a list of names, such as \['delay'\]"):
+        fit("one_tissue", curves, protocol.inputs, free="delay")
+    with pytest.raises(StudyError, match="no option 'k2'; expected hold, as 'k2' is a parameter"):
+        fit("one_tissue", curves, protocol.inputs, k2=0.1)
+
+
 def test_a_shared_delay_beyond_its_bound_stays_there_and_is_flagged(curves, protocol):
     truth = ONE_TISSUE + np.array([0, 0, 0, 90.0])
     late = replace(curves, values=catalog.find("models", "one_tissue").predict(truth, protocol))

@@ -48,6 +48,7 @@ class Parameter:
             of mg/L), "{curve}" for the curves' own unit: `igdd.stages.amounts` puts them in
     start   values in the display unit from which a fit starts; all combinations are tried
     held    value in the display unit at which it stays unless the user frees it, or None
+    fitted  whether the model fits it where it is free; else it can only be held
     known   error in the display unit up to which it is known however small it is: 0 is a value like
             any other to a share of blood, and to a rate it is not
     """
@@ -59,6 +60,7 @@ class Parameter:
     help: str = ""
     start: tuple[float, ...] = ()
     held: float | None = None
+    fitted: bool = True
     known: float = 0.0
 
 

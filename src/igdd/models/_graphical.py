@@ -34,6 +34,7 @@ VASCULAR = Parameter(
     "1",
     bounds=(0.0, 1.0),
     held=0.0,
+    fitted=False,
     help="share of blood, known beforehand: the tissue is (C - Vb Cwb) / (1 - Vb)",
 )
 OPTIONS = (

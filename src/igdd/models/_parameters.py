@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from igdd.declare import Parameter
 
 # Bounds of a number that may be of either sign and any size, as those of a linear solution.
@@ -20,6 +22,8 @@ DELAY = Parameter(
     start=(0.0, 10.0),
     held=0.0,
 )
+# Of a linear solution, which takes the delay that two tissues find.
+KNOWN_DELAY = replace(DELAY, fitted=False)
 
 # Contrast models.
 KTRANS = Parameter(

@@ -18,7 +18,7 @@ from igdd.declare import Model, Parameter
 from igdd.kernels.exchange import exponentials
 from igdd.kinetics import Protocol, Solution, Solver
 from igdd.models import _graphical
-from igdd.models._parameters import UNBOUNDED
+from igdd.models._parameters import KNOWN_DELAY, UNBOUNDED
 from igdd.models.two_tissue import DERIVED, derive
 
 
@@ -111,8 +111,8 @@ MODELS = (
             Parameter("k2", "1/min", UNBOUNDED, help="rate back to plasma", start=(0.1,)),
             Parameter("k3", "1/min", UNBOUNDED, help="rate of binding", start=(0.1,)),
             Parameter("k4", "1/min", UNBOUNDED, help="rate of release", start=(0.05,)),
-            Parameter("Vb", "1", bounds=(0.0, 1.0), help="blood volume fraction", held=0.0),
-            Parameter("delay", "s", bounds=(-60.0, 60.0), help="delay of the input", held=0.0),
+            _graphical.VASCULAR,
+            KNOWN_DELAY,
         ),
         needs=("plasma",),
         help="two-tissue volumes by multilinear analysis, all frames",

@@ -19,6 +19,7 @@ import numpy as np
 from igdd.declare import Model, Option, Parameter
 from igdd.errors import InputError
 from igdd.kinetics import Protocol, Solution, Solver
+from igdd.models._parameters import KNOWN_DELAY
 
 # Ends of the grid: this share of the reciprocal of the whole time, and 1/s.
 SLOWEST, FASTEST = 0.01, 0.1
@@ -181,7 +182,7 @@ MODELS = (
             Parameter("VT", "mL/cm3", help="total distribution volume", start=(2.0,)),
             Parameter("Ki", "mL/cm3/min", help="alpha of the slowest component", start=(0.0,)),
             Parameter("Vb", "1", bounds=(0.0, 1.0), help="blood volume fraction", start=(0.05,)),
-            Parameter("delay", "s", bounds=(-60.0, 60.0), help="delay of the input", held=0.0),
+            KNOWN_DELAY,
         ),
         needs=("plasma", "blood"),
         also=("SA", "spectral analysis"),

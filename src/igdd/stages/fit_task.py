@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 
+from igdd import catalog
 from igdd.declare import Model, Parameter
 from igdd.errors import FitError, StudyError
 from igdd.kernels import judge
@@ -165,7 +166,7 @@ def shared_names(
                 f"model {model.name} has no parameter {wrong[0]!r}; expected {', '.join(known)}"
             )
         return shared
-    fitted = model.family == "tissue" and not model.closed and "delay" in known
+    fitted = model.family == "tissue" and "delay" in known
     lags = any(one.own_clock for role, one in inputs.items() if role in model.needs)
     return ("delay",) if fitted and lags and "delay" not in said else ()
 
@@ -177,10 +178,11 @@ def with_shared(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
         task = _without_delay(task)
     if not names:
         return task, {}
-    kept = {name: value for name, value in task.protocol.held.items() if name not in names}
-    # A share of blood that is held wrong moves the delay: while that is sought, it is free.
-    sought = {name: value for name, value in kept.items() if name != "Vb"}
-    sought = sought if "blood" in task.protocol.inputs else kept
+    seeker = _seeker(task, names)
+    sought = {name: value for name, value in seeker.protocol.held.items() if name not in names}
+    if "blood" in task.protocol.inputs:
+        # A share of blood that is held wrong moves the delay: while that is sought, it is free.
+        sought.pop("Vb", None)
     sd = task.sd
     # A curve that cannot be fitted takes no seat.
     used = task.frames_used
@@ -191,14 +193,14 @@ def with_shared(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
     if sd is not None and sd.ndim == 2:
         sd = np.stack([np.sqrt(np.square(sd[kind]).mean(axis=0)) for kind in kinds])
     few = replace(
-        task,
-        protocol=replace(task.protocol, held=sought),
+        seeker,
+        protocol=replace(seeker.protocol, held=sought),
         values=np.stack([task.values[kind].mean(axis=0) for kind in kinds]),
         sd=sd,
     )
     found = solve(few)
-    numbers = [one.name for one in task.model.parameters]
-    held, notes = dict(kept), {}
+    numbers = [one.name for one in seeker.model.parameters]
+    held, notes = dict(task.protocol.held), {}
     for name in names:
         column = numbers.index(name)
         variance, said = found.covariance[:, column, column], found.parameters[:, column]
@@ -211,6 +213,24 @@ def with_shared(task: Task, names: tuple[str, ...]) -> tuple[Task, dict[str, flo
             value = float(np.sum(weight * said[usable]) / weight.sum())
         held[name] = notes[f"{name}_shared"] = value
     return replace(task, protocol=replace(task.protocol, held=held)), notes
+
+
+def _seeker(task: Task, names: tuple[str, ...]) -> Task:
+    """The task by which shared parameters are sought: that of two tissues where the model does not
+    fit them itself."""
+    if all(one.fitted for one in task.model.parameters if one.name in names):
+        return task
+    model = catalog.find("models", "two_tissue")
+    known = {one.name for one in model.parameters}
+    held = {name: value for name, value in task.protocol.held.items() if name in known}
+    inputs = dict(task.protocol.inputs)
+    if "blood" not in inputs:
+        nothing = np.zeros(inputs["plasma"].values.size)
+        inputs["blood"] = replace(inputs["plasma"], values=nothing, compartment="blood")
+        held["Vb"] = 0.0
+    return replace(
+        task, model=model, protocol=replace(task.protocol, inputs=inputs, held=held, options={})
+    )
 
 
 def _kinds(curves: np.ndarray, count: int) -> list[np.ndarray]:

@@ -104,11 +104,17 @@ def held_values(
     free  parameters that the model holds unless told otherwise, such as delay
     """
     known = {parameter.name: parameter for parameter in model.parameters}
+    if isinstance(free, str):
+        raise StudyError(f"free is {free!r}; expected a list of names, such as [{free!r}]")
     free = tuple(free)
     for name in (*hold, *free):
         if name not in known:
             raise StudyError(
                 f"model {model.name} has no parameter {name!r}; expected {', '.join(known)}"
+            )
+        if name in free and not known[name].fitted:
+            raise StudyError(
+                f"model {model.name} does not fit {name!r}; expected a value to hold it at"
             )
         if name in hold and name in free:
             raise StudyError(f"{name!r} is both held and free; expected one of them")
@@ -176,9 +182,10 @@ def option_values(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
     known = {option.name: option for option in model.options}
     for name in given:
         if name not in known:
+            held = any(one.name == name for one in model.parameters)
             raise StudyError(
                 f"model {model.name} has no option {name!r}; expected "
-                f"{', '.join(known) or 'none at all'}"
+                + (f"hold, as {name!r} is a parameter" if held else ", ".join(known) or "none")
             )
     for name, option in known.items():
         if option.default == REQUIRED and given.get(name) is None:
@@ -218,7 +225,7 @@ def build(
         role: _bloodless(frames, unit)
         if role == "blood" and role not in inputs and held.get("Vb") == 0
         else _fitting(_known(model, role, inputs), role, (frames, until), unit)
-        for role in _roles(model, held)
+        for role in _roles(model, held, inputs)
     }
     if integration != "exact":
         needed = {role: curve.joined() for role, curve in needed.items()}
@@ -241,9 +248,13 @@ def _integration(frames: Frames, wished: Integration | None) -> Integration:
     return wished or ("instant" if frames.sampled else "exact")
 
 
-def _roles(model: Model, held: Mapping[str, float]) -> tuple[str, ...]:
-    """Inputs that are asked for; blood also where a share of it is known beforehand."""
-    if "blood" not in model.needs and held.get("Vb", 0.0) != 0:
+def _roles(
+    model: Model, held: Mapping[str, float], inputs: Mapping[str, InputCurve]
+) -> tuple[str, ...]:
+    """Inputs that are asked for; blood also where a share of it is known beforehand, and where it
+    is at hand for the delay that another model finds."""
+    sought = any(one.name == "delay" and not one.fitted for one in model.parameters)
+    if "blood" not in model.needs and (held.get("Vb", 0.0) != 0 or (sought and "blood" in inputs)):
         return (*model.needs, "blood")
     return model.needs
 

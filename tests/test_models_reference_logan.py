@@ -97,6 +97,8 @@ def test_missing_and_empty_curves_are_not_fitted_and_change_nothing_else():
 def test_a_k2prime_of_nothing_a_late_scan_and_an_empty_reference_are_refused():
     with pytest.raises(InputError, match="k2prime is 0 1/s"):
         prepare(against_reference(k2prime=0.0))
+    with pytest.raises(InputError, match=r"k2prime is 0\.1 1/s, 6 1/min; expected at most 2 1/min"):
+        prepare(against_reference(k2prime=0.1))
     with pytest.raises(InputError, match="the first frame starts at 2400 s"):
         prepare(against_reference(frames(np.full(20, 120.0), start=2400.0)))
     empty = replace(reference(), values=np.zeros(reference().time.size))

@@ -20,6 +20,9 @@ from igdd.kinetics import Protocol, Solver
 from igdd.models import _graphical, _reference
 from igdd.models._parameters import UNBOUNDED
 
+# 1/s: no reference tissue empties faster, and a number in 1/min would.
+FASTEST = 2 / 60
+
 
 def predict(parameters: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Tissue (n, t) of (DVR, b) in SI, on whose plot the line holds from the start; NaN before t*.
@@ -55,6 +58,11 @@ def _inverse_k2prime(protocol: Protocol) -> float:
         return 0.0
     if not k2prime > 0:
         raise InputError(f"k2prime is {k2prime:g} 1/s; expected above 0")
+    if k2prime > FASTEST:
+        raise InputError(
+            f"k2prime is {k2prime:g} 1/s, {60 * k2prime:g} 1/min; expected at most "
+            f"{60 * FASTEST:g} 1/min; a number is in 1/s, text says its unit: '0.1 1/min'"
+        )
     return 1 / float(k2prime)
 
 

@@ -78,7 +78,7 @@ def fit(
     shown        concentration in whose units volumes and clearances are given, where it is not that
                  of the curves: mg/L for curves in g/mL
     profile      whether limits of the parameters are found by profile likelihood
-    options      the model's own, as its declaration names them
+    options      the model's own, as its declaration names them: text with a unit, or a number in SI
 
     Standard deviations say how frames compare; the residuals say how large the noise is.
     """

@@ -65,9 +65,10 @@ def test_the_standard_says_that_time_is_in_seconds_and_a_fraction_a_share(tmp_pa
 
 
 def test_the_units_of_the_call_go_before_those_of_the_json(tmp_path):
-    path = write(tmp_path, plasma_radioactivity={"Units": "Bq"})
-    with pytest.raises(UnitsError, match="unit = 'Bq/mL'"):
-        blood_table.read(path)
+    for unit in ("kBq", "Bq"):
+        path = write(tmp_path, plasma_radioactivity={"Units": unit})
+        with pytest.raises(UnitsError, match=f"if it is per mL, say unit = '{unit}/mL'"):
+            blood_table.read(path)
     blood = blood_table.read(path, unit="Bq/mL", time_unit="h")
     assert_allclose(blood.plasma, [0, 2.5])
     assert_allclose(blood.time, [0, 3600])

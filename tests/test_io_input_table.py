@@ -75,6 +75,11 @@ def test_a_parent_fraction_in_per_cent_is_a_share(tmp_path):
         ("time[s]\tplasma\n0\t1\n", UnitsError, "plasma"),
         ("time[kg]\tplasma[Bq/mL]\n0\t1\n", UnitsError, "time"),
         ("time[s]\tplasma[min]\n0\t1\n", UnitsError, "min"),
+        (
+            "time[s]\tplasma[KBq/mL]\n0\t1\n",
+            UnitsError,
+            "perhaps 'kBq/mL' is meant; correct the file, or say the right one by unit$",
+        ),
         ("time[s]\tplasma[Bq/mL]\tblood[mM]\n0\t1\t1\n", UnitsError, "one kind"),
         ("time[s]\tplasma[Bq/mL]\tcp[Bq/mL]\n0\t1\t1\n", InputError, "both hold plasma"),
         ("clock[s]\tplasma[Bq/mL]\n0\t1\n", InputError, "named 'time'"),

@@ -248,6 +248,59 @@ def test_a_time_in_minutes_is_not_in_seconds_for_a_small_letter(tmp_path):
     assert_allclose(tac_table.read(write(tmp_path, facts=facts)).frames.start, [0, 600])
 
 
+def two_columns(folder, one, other, facts=FACTS):
+    return write(folder, f"frame_start\tframe_end\t{one}\t{other}\n0\t10\t1\t2\n", facts)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Putamen (L)", "Putamen (R)"), ("ctx-lh-bankssts [1001]", "ctx-rh-bankssts [2001]"),
+        ("Tumour (1)", "Tumour (2)"), ("Tumour (41%)", "Tumour (50%)"),
+        ("Lobe (1/2)", "Lobe (2/2)"), ("Putamen (GM)", "Putamen (WM)"),
+        ("Thalamus (M)", "Thalamus (L)"), ("liver (mean)", "spleen (mean)"),
+        ("Putamen (pm)", "Putamen (am)"),
+    ],
+)  # fmt: skip
+def test_a_bracket_that_is_no_unit_belongs_to_the_name(tmp_path, one, other):
+    found = tac_table.read(two_columns(tmp_path, one, other))
+    assert found.names == (one, other)
+    assert_allclose(found.values, [[1000], [2000]])
+    found = tac_table.read(two_columns(tmp_path, f"{one} [Bq/mL]", f"{other}[kBq/mL]"))
+    assert found.names == (one, other)
+    assert_allclose(found.values, [[1], [2000]])
+
+
+@pytest.mark.parametrize(
+    ("unit", "inside", "value"), [("1", "1", 1), ("M", "mol/mL", 1e-3), ("%", "1", 0.01)]
+)
+def test_a_lone_letter_is_a_unit_where_all_columns_have_it(tmp_path, unit, inside, value):
+    found = tac_table.read(two_columns(tmp_path, f"a ({unit})", f"b ({unit})", None))
+    assert (found.names, found.unit) == (("a", "b"), inside)
+    assert_allclose(found.values[0], value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ("liver [KBq/mL]", "spleen [KBq/mL]", "perhaps 'kBq/mL' is meant"),
+        ("liver [KBq/mL]", "Putamen (L)", "perhaps 'kBq/mL' is meant"),
+        ("liver [Bq/pixel]", "spleen", "'Bq/pixel' is not understood"),
+        ("liver [kBq]", "spleen [kBq]", "'kBq' is of something else; expected a unit of activity"),
+    ],
+)
+def test_a_bracket_that_looks_like_a_unit_is_no_name(tmp_path, one, other, message):
+    path = two_columns(tmp_path, one, other)
+    with pytest.raises(UnitsError, match=message):
+        tac_table.read(path)
+    assert tac_table.read(path, unit="kBq/mL").names[0] == "liver"
+
+
+def test_two_columns_of_one_region_are_refused(tmp_path):
+    with pytest.raises(InputError, match="two columns are of region 'liver'"):
+        tac_table.read(two_columns(tmp_path, "liver [kBq/mL]", "liver (Bq/mL)"))
+
+
 def test_a_table_of_two_thousand_regions_is_read_without_their_pairs_in_memory(tmp_path):
     count = 2500
     header = "\t".join(["frame_start", "frame_end", *(f"r{one}[kBq/mL]" for one in range(count))])

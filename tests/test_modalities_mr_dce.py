@@ -8,7 +8,9 @@ import tomllib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from typer.testing import CliRunner
 
+from igdd.cli import app
 from igdd.errors import InputError, StudyError, UnitsError
 from igdd.facts import Agent, Declared, Scanner, Subject
 from igdd.io.bids import write_label_map, write_nifti
@@ -311,6 +313,20 @@ def test_a_study_takes_a_map_of_the_flip_angles_share(tmp_path):
     write_nifti(tmp_path / "B1.nii", 100 * share, GRID, {"Units": "deg"})
     with pytest.raises(UnitsError, match=r"B1\.nii: its unit is 'deg'"):
         peaks_of(text, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["T1map", "B1"])
+def test_a_check_of_a_study_names_a_map_without_its_unit(tmp_path, name):
+    t1, _, signal = truth()
+    written(tmp_path, t1, signal)
+    write_nifti(tmp_path / "B1.nii", np.ones(GRID.shape), GRID, {"Units": "1"})
+    text = STUDY.replace("t1_map =", 'b1_map = "B1.nii"\nt1_map =')
+    (tmp_path / "study.toml").write_text(text)
+    words = ["check", str(tmp_path / "study.toml")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    (tmp_path / f"{name}.json").write_text("{}")
+    with pytest.raises(UnitsError, match=rf"{name}\.nii: its unit is None; expected Units in"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 @pytest.mark.parametrize(("axes", "back"), [((0, 1, 2), [1]), ((2, 0, 1), [0, 2])])

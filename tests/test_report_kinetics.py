@@ -63,7 +63,13 @@ def test_the_table_says_value_interval_and_the_chosen_start():
         "region", "VT (mL/cm3)", "K1 (mL/cm3/min)", "AICc", "chosen", "flags",
     )  # fmt: skip
     assert table.rows[0][1] == "3.1 (2.9 to 3.3)"
-    assert table.rows[0][4] == "t* 20.0 min"
+    assert table.rows[0][4] == "t*\u00a020.0\u00a0min"
+
+
+def test_each_note_of_what_was_chosen_stays_on_one_line():
+    notes = ({"k2prime": 0.09 / 60, "t_star": 1200.0},) * 2
+    table = kinetics.blocks(overview(study(notes=notes)))[2]
+    assert table.rows[0][4] == "k2prime\u00a00.0900\u00a01/min; t*\u00a020.0\u00a0min"
 
 
 def test_a_wide_table_is_two_and_what_every_line_carries_is_said_once():

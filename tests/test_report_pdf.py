@@ -102,7 +102,7 @@ def test_a_table_of_many_parameters_stays_on_the_page():
         columns=("subject", "session", "region", *names, "AICc", "chosen", "flags"),
         rows=(
             ("01", "drug", "cerebellum", *("0.0123 (0.0102 to 0.0144)",) * 6, "314",
-             "delay shared −0.166 s", "at_bound, poorly_identified"),
+             "delay\u00a0shared\u00a0−0.166\u00a0s", "at_bound, poorly_identified"),
         ) * 3,
         right=(False,) * 3 + (True,) * 7 + (False,) * 2,
     )  # fmt: skip

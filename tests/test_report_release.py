@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from igdd.report import content as report
-from igdd.report import release
+from igdd.report import release, wording
 from igdd.report.html import page
 from igdd.report.release_page import content
 from igdd.stages import release as stage
@@ -111,7 +111,7 @@ def test_a_comparison_says_its_limits_and_its_verdict(found, tmp_path):
 
 def test_a_fitted_parameter_has_its_error_and_a_held_one_has_none(found):
     cells = release.models(found).rows[0]
-    parameters = cells[-1].replace(release.UNBROKEN, " ")
+    parameters = cells[-1].replace(wording.UNBROKEN, " ")
     assert parameters.startswith("k1 0.")
     assert " ± " in parameters
     assert "Fmax 100 %" in parameters

@@ -434,7 +434,7 @@ def test_an_input_needs_to_last_no_longer_than_the_end_of_the_fit(
     assert np.isnan(found.predicted[:, -3:]).all()
     with pytest.raises(InputError, match="before the last frame starts"):
         fit(model, curves, short, start=start, integration=integration)
-    with pytest.raises(InputError, match="lies? between"):
+    with pytest.raises(InputError, match=r"lies? between"):
         fit(model, curves, protocol.inputs, end=float(frames.start[0]))
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from igdd.cli import app
 from igdd.errors import InputError, UnitsError
 from igdd.kernels.disposition import disposition
-from igdd.stages.sample_curves import is_frames, is_samples, read_samples
+from igdd.stages.sample_curves import is_samples, read_samples
 from igdd.stages.sample_fit import fit_file
 from igdd.stages.single_fit import Seen, entries
 
@@ -50,7 +50,6 @@ def value(entry, name):
 def test_samples_are_told_from_frames(tmp_path):
     assert is_samples(plain(tmp_path))
     frames = table(tmp_path, [(0, 1, 5)], "frame_start,frame_end,liver", "tacs.csv")
-    assert is_frames(frames)
     assert not is_samples(frames)
     assert not is_samples(tmp_path / "nowhere.csv")
     assert not is_samples(table(tmp_path, [(0, 1, 5)], "time[s],tumour[mM],muscle[mM]"))
@@ -185,10 +184,31 @@ def test_a_release_model_refuses_concentrations(tmp_path):
         fit_file("weibull", plain(tmp_path), Seen(), time_unit="h", unit="mg/L")
 
 
-def test_frames_have_no_time_unit_of_the_call(tmp_path):
-    path = table(tmp_path, [(0, 60, 5)], "frame_start,frame_end,liver", "tacs.csv")
-    with pytest.raises(InputError, match="--time-unit"):
+@pytest.mark.parametrize(
+    ("header", "facts"),
+    [
+        ("frame_start,frame_end,liver", {}),
+        ("start[s],end,liver", {}),
+        ("start,end,liver", {"end": {"Units": "s"}}),
+        ("liver", {"FrameTimesStart": [0], "FrameDuration": [60]}),
+    ],
+)
+def test_a_time_unit_of_the_call_that_frames_contradict_is_refused(tmp_path, header, facts):
+    rows = [(0, 60, 5)[-len(header.split(",")) :]]
+    path = table(tmp_path, rows, header, "tacs.csv")
+    path.with_suffix(".json").write_text(json.dumps(facts | {"Units": "Bq/mL"}))
+    with pytest.raises(UnitsError, match=r"in 's' by .* but in 'h' by --time-unit"):
         fit_file("mono_exponential", path, Seen(), time_unit="h")
+
+
+def test_frames_whose_time_unit_nobody_states_have_that_of_the_call(tmp_path):
+    values = 100 * np.exp(-0.1 * np.arange(0.5, 20))
+    rows = [(begun, 1, value) for begun, value in enumerate(values)]
+    path = table(tmp_path, rows, "StartTime,Duration,liver", "tacs.csv")
+    with pytest.raises(UnitsError, match="or --time-unit s"):
+        fit_file("mono_exponential", path, Seen(), unit="kBq/mL")
+    found = fit_file("mono_exponential", path, Seen(), unit="kBq/mL", time_unit="min")
+    assert found[0].curves.frames.end[-1] == 1200
 
 
 def test_a_reference_region_needs_common_times(tmp_path):

@@ -120,6 +120,13 @@ def test_an_unknown_metric_is_answered_with_the_known_ones():
     assert "'uptakes' is unknown; expected" in refused(document)
 
 
+def test_a_map_of_a_model_for_regions_alone_says_which_make_maps():
+    document = {**good(), "map": [{"model": "mrtm2"}]}
+    assert "model = 'mrtm2' makes no maps; expected" in refused(document)
+    document["map"] = [{"model": "mrtm3"}]
+    assert "model = 'mrtm3' is unknown; expected" in refused(document)
+
+
 def test_an_option_that_a_metric_lacks_is_refused():
     document = good()
     document["measure"] = [{"metric": "uptake", "colour": "red"}]

@@ -171,6 +171,24 @@ def test_a_million_that_is_meant_can_be_written():
     assert units.factor("MBq/mL", "Bq/mL") == 1e6
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("KBq/mL", "kBq/mL"), ("KBQ/CC", "kBq/cc"), ("UCI/ML", "uCi/mL"), ("MMOL/L", "mmol/L"),
+     ("µG/mL", "ug/mL"), ("KBq/KG", "kBq/kg"), ("Sec", "sec"), ("HZ", "Hz")],
+)  # fmt: skip
+def test_a_unit_in_wrong_capitals_is_refused_and_the_right_one_named(text, meant):
+    with pytest.raises(UnitsError, match=f"perhaps '{meant}' is meant"):
+        units.parse(text)
+
+
+@pytest.mark.parametrize("text", ["mbq/mL", "Mbq/mL", "NM/2", "SUV", "kBq mL-1", "KBq/pixel"])
+def test_no_unit_is_named_where_several_or_none_may_be_meant(text):
+    assert units.respelled(text) is None
+    with pytest.raises(UnitsError) as caught:
+        units.parse(text)
+    assert "kBq/mL" not in str(caught.value)
+
+
 def test_an_annotation_stands_in_braces_and_changes_no_number():
     assert units.to_ucum("g/mL", note="SUVbw") == "g/mL{SUVbw}"
     assert units.factor("g/mL{SUVbw}", "g/mL") == 1.0

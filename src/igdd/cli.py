@@ -122,10 +122,14 @@ def check(
 ) -> None:
     """Check a study without computing it. Keys, units, names, and that every file is there."""
     from igdd.stages.plan import plan
+    from igdd.stages.signal_facts import check_units
     from igdd.study import load_study
 
     loaded = load_study(study, tuple(data or ()))
     plans = plan(loaded)
+    for one in plans:
+        for scan in (one.scan, *one.others):
+            check_units(scan)
     facts = {
         "title": loaded.document.title,
         "subjects": len(loaded.document.subject),

@@ -118,7 +118,7 @@ def fit(
         typer.Option("--unit", "--concentration-unit", help="Where the file does not say."),
     ] = None,
     time_unit: Annotated[
-        str | None, typer.Option("--time-unit", help="Of samples, where the file does not say.")
+        str | None, typer.Option("--time-unit", help="Of times, where the file does not say.")
     ] = None,
     integration: Integration_ = None,
     sd: Spread = None,

@@ -75,7 +75,8 @@ def _asked(kind: str, key: str, *, voxelwise: bool = False) -> Any:
         if not isinstance(entry, Mapping) or not isinstance(entry.get(key), str):
             raise ValueError(f"{key} is missing; expected one of {', '.join(known)}")
         if entry[key] not in known:
-            raise ValueError(f"{key} = {entry[key]!r} is unknown; expected {', '.join(known)}")
+            fault = "makes no maps" if entry[key] in catalog.declarations(kind) else "is unknown"
+            raise ValueError(f"{key} = {entry[key]!r} {fault}; expected {', '.join(known)}")
         return known[entry[key]].model_validate(entry)
 
     known = {

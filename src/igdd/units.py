@@ -251,10 +251,47 @@ def parse(text: str) -> Unit:
     return Unit(unit.factor, unit.dimensions, whole[1]) if whole else unit
 
 
+def respelled(text: str) -> str | None:
+    """The unit that differs from a text in capitals alone; None where there is none, or several.
+
+    >>> respelled("KBq/mL"), respelled("mbq/mL")
+    ('kBq/mL', None)
+    """
+    plain = text.strip().translate(_CHARACTERS)
+    found: list[str] = []
+    for part in re.split("([A-Za-z]+)", plain):
+        known = not part.isalpha() or (_size(part) is not None and not _is_million(part))
+        meant = {part} if known else _by_letters().get(part.lower(), ())
+        if len(meant) != 1:
+            return None
+        found += meant
+    mended = "".join(found)
+    if mended == plain:
+        return None
+    try:
+        parse(mended)
+    except UnitsError:
+        return None
+    return mended
+
+
+@lru_cache(maxsize=1)
+def _by_letters() -> dict[str, set[str]]:
+    """Symbols by their letters in lower case, each once for what it means."""
+    known = [*_PLAIN, *_METRIC, *(prefix + base for prefix in _PREFIXES for base in _METRIC)]
+    found: dict[str, dict[object, str]] = {}
+    for symbol in (*known, *_SPELLINGS):
+        size = _size(symbol)
+        if symbol.isalpha() and size is not None and not _is_million(symbol):
+            found.setdefault(symbol.lower(), {}).setdefault(repr(size), symbol)
+    return {letters: {*meant.values()} for letters, meant in found.items()}
+
+
 def _unreadable(text: str, part: str) -> UnitsError:
-    return UnitsError(
-        f"unit {text!r} is not understood at {part[:20]!r}; expected UCUM such as 'kBq/mL'"
-    )
+    # Another unit as an example might be taken for the one that is meant.
+    meant = respelled(text)
+    expected = f"perhaps {meant!r} is meant" if meant else "expected a spelling of UCUM (ucum.org)"
+    return UnitsError(f"unit {text!r} is not understood at {part[:20]!r}; {expected}")
 
 
 def _tokens(plain: str, text: str) -> list[tuple[str, str, int]]:
@@ -340,7 +377,7 @@ def _symbol(part: str, exponent: int, text: str) -> Unit:
     spelled = _SPELLINGS.get(part, part)
     if spelled == "1":
         return Unit(Fraction(1), (), "1")
-    size, dimensions = _lookup(spelled, text)
+    size, dimensions = _lookup(part, text)
     powers = tuple(sorted((base, power * exponent) for base, power in dimensions.items()))
     ucum = spelled + (f"{exponent}" if exponent != 1 else "")
     if spelled[-1] == "M":  # molar is no UCUM unit
@@ -351,19 +388,39 @@ def _symbol(part: str, exponent: int, text: str) -> Unit:
 
 
 def _lookup(symbol: str, text: str) -> tuple[Fraction, dict[str, int]]:
-    for known in (_PLAIN, _METRIC):
-        if symbol in known:
-            return Fraction(known[symbol][0]), known[symbol][1]
-    prefix, rest = _PREFIXES.get(symbol[0]), "L" if symbol[1:] == "l" else symbol[1:]
-    base = _METRIC.get(rest)
-    if prefix is None or base is None:
+    found = _size(symbol)
+    if found is None:
         raise _unreadable(text, symbol)
-    if symbol[0] == "M" and rest in _NEVER_MEGA:
+    if _is_million(symbol):
+        rest = _base(symbol)
         raise UnitsError(
             f"unit {text!r}: {symbol!r} means a million {rest}; expected such as 'm{rest}', a "
             f"thousandth of it; write it so, or as '10*6.{rest}' if a million is meant"
         )
+    return found
+
+
+def _size(symbol: str) -> tuple[Fraction, dict[str, int]] | None:
+    """Factor and dimensions of a symbol; None where it is none."""
+    spelled = _SPELLINGS.get(symbol, symbol)
+    for known in (_PLAIN, _METRIC):
+        if spelled in known:
+            return Fraction(known[spelled][0]), known[spelled][1]
+    prefix, base = _PREFIXES.get(spelled[:1]), _METRIC.get(_base(spelled))
+    if prefix is None or base is None:
+        return None
     return Fraction(10) ** prefix * Fraction(base[0]), base[1]
+
+
+def _base(symbol: str) -> str:
+    """A symbol without its prefix."""
+    return "L" if symbol[1:] == "l" else symbol[1:]
+
+
+def _is_million(symbol: str) -> bool:
+    """Whether a symbol means a million of what nobody has millions of."""
+    alone = symbol in _SPELLINGS or symbol in _PLAIN or symbol in _METRIC
+    return symbol[:1] == "M" and not alone and _base(symbol) in _NEVER_MEGA
 
 
 def _product(one: Unit, other: Unit, sign: int = 1, joint: str = ".") -> Unit:

@@ -19,7 +19,7 @@ from igdd import units
 from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
-from igdd.io.columns import check_times, described, single
+from igdd.io.columns import check_times, described, single, unit_mended
 from igdd.types import freeze
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _column(
         factor = units.factor(unit, wished)
     except UnitsError as error:
         keyword = {"s": "time_unit", "Bq/mL": "unit"}.get(wished)
-        mend = f"; if it is, say {keyword} = '{wished}'" if keyword else ""
+        mend = f"; {unit_mended(unit, keyword)}" if keyword else ""
         raise UnitsError(f"{where}: column {name}: {error}{mend}") from error
     return tables.numbers(table, name, where, factor)
 

@@ -227,6 +227,17 @@ def stated_unit(
     return agreed_unit(spoken, name, expected, path)
 
 
+def unit_mended(unit: str, keyword: str) -> str:
+    """How to mend a unit that does not serve; never by one of another magnitude.
+
+    >>> unit_mended("kBq", "unit"), unit_mended("kBq", "time_unit")
+    ("if it is per mL, say unit = 'kBq/mL'", 'correct the file, or say the right one by time_unit')
+    """
+    if keyword == "unit" and units.converts(unit, "Bq"):
+        return f"if it is per mL, say unit = '{unit}/mL'"
+    return f"correct the file, or say the right one by {keyword}"
+
+
 def agreed_unit(said: Iterable[tuple[str, str]], name: str, expected: str, path: Path) -> str:
     """The one unit of a column, which all who state one state alike."""
     found: dict[str, str] = {}

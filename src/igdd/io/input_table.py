@@ -21,7 +21,7 @@ from igdd import units
 from igdd.errors import InputError, UnitsError
 from igdd.io import bounded, sidecar, tables
 from igdd.io.blood_table import NO_UNIT, check_percent, check_share
-from igdd.io.columns import check_times, described
+from igdd.io.columns import check_times, described, unit_mended
 from igdd.types import freeze
 
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ def _unit(header: str, wished: str, facts: Mapping[str, Any], given: str | None,
         else:
             internal_unit(unit)
     except UnitsError as error:
-        mend = f"; if it is, say {keyword} = '{wished}'"
-        raise UnitsError(f"{path}: column {header!r}: {error}{mend}") from error
+        mend = unit_mended(unit, keyword)
+        raise UnitsError(f"{path}: column {header!r}: {error}; {mend}") from error
     return unit
 
 

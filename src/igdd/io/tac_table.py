@@ -10,7 +10,7 @@ samples at instants, as those of contrast agents do.
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from igdd.declare import Reader
 from igdd.errors import InputError, UnitsError
 from igdd.io import frame_times, sidecar, tables
 from igdd.io.columns import agreed_unit, described, stated_in
+from igdd.io.region_headers import QUANTITIES, is_unit, names_and_units, split, why_no_unit
 from igdd.types import Curves, Frames, Zero
 
 if TYPE_CHECKING:
@@ -42,17 +43,6 @@ MIDDLES = (*INSTANTS, "frame")
 # Columns that say how much each frame counts, which a fit heeds where it is told to (`--sd`).
 WEIGHINGS = ("sd", "weights", "weight")
 SUFFIXES = (*tables.SEPARATORS, *tables.WORKBOOKS, ".tac")
-# Unit inside -> the quantity of curves whose stated unit converts to it.
-QUANTITIES = {
-    "Bq/mL": "activity_concentration",
-    "mol/mL": "amount_concentration",
-    "g/mL": "mass_concentration",
-    "1/s": "relaxation_rate",
-    "HU": "attenuation",
-    "1": "relative",
-}
-
-_BRACKET = re.compile(r"(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]+)[\])]")
 
 
 def sniff(path: Path) -> bool:
@@ -95,7 +85,12 @@ def read(
     if not regions:
         raise InputError(f"{path}: has no column beside the times; expected one per region")
     stop = next((columns[name] for name in ENDS if name in columns), "")
-    stated = {name: _unit(name, stop, facts, unit, path) for name in regions}
+    named = names_and_units(regions)
+    _check_names([name for name, _ in named.values()], path)
+    stated = {
+        header: _unit(header, bracket, (stop, facts, unit), path)
+        for header, (_, bracket) in named.items()
+    }
     inside = _inside(stated, path)
     values = np.stack(
         [
@@ -116,7 +111,7 @@ def read(
         covariance=np.broadcast_to(np.nan, (begun.size, count, count)),
         volume=np.full(count, np.nan),
         volume_sd=np.full(count, np.nan),
-        names=tuple(_name(region) for region in regions),
+        names=tuple(name for name, _ in named.values()),
         kinds=("organ",) * count,
         frames=frames,
         quantity=QUANTITIES[inside],
@@ -129,22 +124,47 @@ def read(
     )
 
 
-def _name(header: str) -> str:
-    match = _BRACKET.fullmatch(header)
-    return (match["name"] if match else header).strip()
+def stated_time_unit(path: Path) -> tuple[str, str] | None:
+    """Who states the unit of a table's times, and the unit; None where nobody does."""
+    columns = {_plain(str(name)): str(name) for name in tables.read_table(path).columns}
+    facts, _ = sidecar.read_sidecar(path)
+    begun = [columns[name] for name in STARTS if name in columns]
+    if not begun and {*sidecar.TIMES} <= set(facts):
+        return "the JSON's FrameTimesStart", "s"
+    ended = [columns[name] for name in (*ENDS, *DURATIONS) if name in columns]
+    names = [*begun, *ended] or _instants(columns)
+    said = [one for name in names for one in _said(name, facts)]
+    if begun and _plain(begun[0]) in SECONDS:
+        said.append((f"the name {begun[0]!r}, as PETPrep's and BIDS'", "s"))
+    return said[0] if said else None
 
 
 def _plain(header: str) -> str:
     """Header without its bracket, in lower case."""
-    return _name(header.strip().strip('"')).lower()
+    return split(header)[0].lower()
 
 
 def _bracket(header: str, wished: str) -> str | None:
     """The unit in a header's bracket, if it is one of the wished dimension."""
-    match = _BRACKET.fullmatch(header)
-    if match is None or not units.converts(match["unit"], wished):
-        return None
-    return match["unit"]
+    unit = split(header)[1]
+    return unit if units.converts(unit, wished) else None
+
+
+def _said(name: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Who states the unit of a column of times, and the unit."""
+    found = (
+        (f"the header {name!r}", _bracket(name, "s")),
+        (f"the JSON's {name}", described(facts, name)),
+    )
+    return [(who, unit) for who, unit in found if unit]
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{path}: two columns are of region {twice[0]!r}; expected one; rename the other"
+        )
 
 
 def _times(
@@ -157,11 +177,9 @@ def _times(
     """Starts and durations of the frames in s: the table's, else those of an image's JSON, else
     frames about instants; and whether it is the last."""
     start = next((columns[name] for name in STARTS if name in columns), None)
-    if start is None and {"FrameTimesStart", "FrameDuration"} <= set(facts):
+    if start is None and {*sidecar.TIMES} <= set(facts):
         sidecar.check_frames(dict(facts), len(table), path)
-        begun, duration = (
-            np.array(facts[of], float) for of in ("FrameTimesStart", "FrameDuration")
-        )
+        begun, duration = (np.array(facts[of], float) for of in sidecar.TIMES)
         return begun, duration, False
     instants = _instants(columns)
     if start is None and instants and not {*ENDS, *DURATIONS} & set(columns):
@@ -236,15 +254,7 @@ def _about_instants(
 def _time_factor(
     start: str, stop: str, facts: Mapping[str, Any], given: str | None, path: Path
 ) -> float:
-    said = [
-        (who, unit)
-        for name in (start, stop)
-        for who, unit in (
-            (f"the header {name!r}", _bracket(name, "s")),
-            (f"the JSON's {name}", described(facts, name)),
-        )
-        if unit
-    ]
+    said = [*_said(start, facts), *_said(stop, facts)]
     if given is None and not said and _plain(start) not in SECONDS:
         raise UnitsError(
             f"{path}: nothing says in which unit {start} is; expected a header such as "
@@ -257,17 +267,30 @@ def _time_factor(
         raise UnitsError(f"{path}: column {start!r}: {error}") from error
 
 
-def _unit(name: str, stop: str, facts: Mapping[str, Any], given: str | None, path: Path) -> str:
-    """The unit of a region's column, as the caller, its header or the JSON states it."""
+def _unit(
+    header: str,
+    bracket: str | None,
+    elsewhere: tuple[str, Mapping[str, Any], str | None],
+    path: Path,
+) -> str:
+    """The unit of a region's column, as the caller, its header or the JSON states it.
+
+    elsewhere  header of the frames' end, the JSON, and what the caller says
+    """
+    stop, facts, given = elsewhere
     # PMOD writes the concentration's unit behind "end"
-    bracket = next((b for wished in QUANTITIES if (b := _bracket(name, wished))), None)
     after_end = _bracket(stop, "Bq/mL")
-    said = (bracket, described(facts, name), after_end, stated_in(facts))
+    said = (bracket, described(facts, header), after_end, stated_in(facts))
     unit = given or next((one for one in said if one), None)
     if unit is None:
         raise UnitsError(
-            f"{path}: nothing says in which unit {name!r} is; expected a header such as "
-            f"'{name}[kBq/mL]', a JSON with \"Units\": \"Bq/mL\", or unit='kBq/mL'"
+            f"{path}: nothing says in which unit {header!r} is; expected a header such as "
+            f"'{header}[kBq/mL]', a JSON with \"Units\": \"Bq/mL\", or unit='kBq/mL'"
+        )
+    if given is None and bracket is not None and not is_unit(bracket):
+        raise UnitsError(
+            f"{path}: column {header!r}: {why_no_unit(bracket)}; if it belongs to the region's "
+            "name, write that without the bracket"
         )
     return str(unit)
 
@@ -277,10 +300,7 @@ def _inside(stated: Mapping[str, str], path: Path) -> str:
     first, unit = next(iter(stated.items()))
     inside = next((one for one in QUANTITIES if units.converts(unit, one)), None)
     if inside is None:
-        raise UnitsError(
-            f"{path}: column {first!r} is in {unit!r}; expected a unit of "
-            f"{', '.join(name.replace('_', ' ') for name in QUANTITIES.values())}, such as kBq/mL"
-        )
+        raise UnitsError(f"{path}: column {first!r}: {why_no_unit(unit)}")
     for name, other in stated.items():
         if not units.converts(other, inside):
             raise UnitsError(

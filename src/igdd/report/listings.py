@@ -42,7 +42,7 @@ class Table:
         """
         letters, columns = 0, zip(self.columns, *self.rows, strict=True)
         for number, cells in zip(self.right, columns, strict=True):
-            parts = cells if number else " ".join(cells).split()
+            parts = cells if number else " ".join(cells).split(" ")
             letters += max(map(len, parts), default=0)
         return len(self.columns) > MOST_COLUMNS or letters > MOST_LETTERS
 

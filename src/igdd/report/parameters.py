@@ -112,7 +112,10 @@ def _about(fit: FittedCurves, number: int) -> dict[str, str]:
     aicc = float(fit.aicc[number])
     return {
         "AICc": wording.number(aicc) if np.isfinite(aicc) else "–",
-        "chosen": "; ".join(_note(name, value) for name, value in chosen.items()) or "–",
+        "chosen": "; ".join(
+            _note(name, value).replace(" ", wording.UNBROKEN) for name, value in chosen.items()
+        )
+        or "–",
     }
 
 

@@ -122,7 +122,7 @@ def _widths(block: Table) -> list[int]:
         return shares
     # A cell may break into two lines; a word, into none.
     words = [
-        max(len(word) for cell in column for word in f"{cell} -".split()) for column in columns
+        max(len(word) for cell in column for word in f"{cell} -".split(" ")) for column in columns
     ]
     return [
         min(max(word, -(-n // 2)), LONGEST_COLUMN) + 2

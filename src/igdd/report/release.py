@@ -28,8 +28,6 @@ POINT = "{:.4g}"
 UNKNOWN = {"T50": "not reached", "T80": "not reached"}
 # Meaning of a flag that another version raised.
 UNLISTED = "Not in the table of flags."
-# No-break space: a name stays with its value and unit.
-UNBROKEN = "\u00a0"
 NUMBERS = {
     "T50": "50 % released",
     "T80": "80 % released",
@@ -213,7 +211,7 @@ def _law(law: ReleaseModel) -> tuple[str, ...]:
     half, _, unit = law.parameters["T50"]
     own = {name: said for name, said in law.parameters.items() if name not in ("T50", "T80")}
     parameters = ", ".join(
-        f"{name} {_with_error(*said)}".replace(" ", UNBROKEN) for name, said in own.items()
+        f"{name} {_with_error(*said)}".replace(" ", wording.UNBROKEN) for name, said in own.items()
     )
     fit = _number(law.aicc), _factor(law.r2_adjusted, 4)
     return law.model, weight, *fit, _with_unit(half, unit), parameters

@@ -29,6 +29,8 @@ _UNITS = {
     "1": "", "%": "%", "%/g": "%ID/g", "%/kg": "%ID/kg", "%/mL": "%ID/mL", "ug/g": "µg/g",
     "cm2/mL": "cm²/mL",
 }  # fmt: skip
+# No-break space: a name stays with its value and unit.
+UNBROKEN = "\u00a0"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BECQUEREL = ((1e9, "GBq"), (1e6, "MBq"), (1e3, "kBq"), (1.0, "Bq"))
 _AMOUNT = re.compile(r"mol(\.[a-z]+)?/(mL|g)(?![A-Za-z0-9])(.*)")

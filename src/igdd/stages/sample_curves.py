@@ -45,12 +45,6 @@ def is_samples(path: Path) -> bool:
     return "time" in cells and bool({*SAMPLED} & cells) and not {*STARTS, *ENDS} & cells
 
 
-def is_frames(path: Path) -> bool:
-    """Whether the first line of a table names a frame's start or end."""
-    cells = [columns.name_and_unit(cell, {*STARTS, *ENDS})[0] for cell in _header(path)]
-    return bool({*STARTS, *ENDS} & {*cells})
-
-
 def _header(path: Path) -> list[str]:
     return tables.header_cells(Path(path)) if tables.is_table(Path(path)) else []
 

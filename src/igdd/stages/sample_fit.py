@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from igdd import catalog, units
-from igdd.errors import InputError
+from igdd.errors import InputError, UnitsError
+from igdd.io import tac_table
 from igdd.kinetics import Fit
 from igdd.stages import frame_noise
 from igdd.stages import protocol as doors
 from igdd.stages.fit import fit
-from igdd.stages.sample_curves import check_kind, is_frames, is_samples, read_samples
+from igdd.stages.sample_curves import check_kind, is_samples, read_samples
 from igdd.stages.single_fit import Seen, TableFit, fit_tables, inputs_of
 from igdd.types import Curves
 
@@ -48,14 +49,21 @@ def fit_file(
         if isinstance(words.get("sd"), np.ndarray):
             raise InputError(f"{path}: --sd names a table; expected a word, or a column sd in it")
         return _fit_samples(model, path, seen, (time_unit, unit), words)
-    if time_unit is not None and is_frames(path):
-        raise InputError(
-            f"{path}: --time-unit is for tables of samples; these are frames, whose header or JSON "
-            "states the unit of their times"
-        )
+    for path in several if time_unit is not None else ():
+        _check_time_unit(path, str(time_unit))
     return fit_tables(
         model, several, seen, unit=unit, time_unit=time_unit, nuclide=nuclide, **words
     )
+
+
+def _check_time_unit(path: Path, given: str) -> None:
+    """Refuse a unit of times that the table, or the JSON beside it, contradicts."""
+    stated = tac_table.stated_time_unit(path)
+    if stated is not None and units.factor(given, "s") != units.factor(stated[1], "s"):
+        raise UnitsError(
+            f"{path}: its times are in {stated[1]!r} by {stated[0]}, but in {given!r} by "
+            "--time-unit; expected one unit; leave --time-unit out, or correct the table"
+        )
 
 
 def _fit_samples(

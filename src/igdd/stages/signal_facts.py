@@ -15,6 +15,7 @@ from igdd import catalog, units
 from igdd.errors import StudyError, UnitsError
 from igdd.facts import Declared
 from igdd.headers import text
+from igdd.io import sidecar
 from igdd.io.box import crop
 from igdd.modalities.mr_dce import stated_t1
 from igdd.stages.align import turned
@@ -78,16 +79,28 @@ def with_maps(scan: ScanPlan, grid: Grid, own: OwnT1 | None = None) -> Declared:
         declared = replace(declared, t1=in_seconds(stored, unit, str(scan.t1_map)))
     if scan.b1_map is not None:
         stored, unit = _volume(scan, "b1_map", grid)
-        if not (isinstance(unit, str) and units.converts(unit, "1")):
-            raise UnitsError(
-                f"{scan.b1_map}: its unit is {unit!r}; expected Units in its sidecar, or "
-                "RescaleType (0028,1054) in DICOM: 1 (a share of the nominal flip angle) or %"
-            )
-        declared = replace(declared, b1=units.factor(unit, "1") * stored.astype(float))
+        declared = replace(declared, b1=_shares(stored, unit, str(scan.b1_map)))
     if own is not None and declared.t1 is not None:
         before = np.broadcast_to(np.asarray(declared.t1, dtype=float), grid.shape)
         declared = replace(declared, t1=own.put_into(before))
     return declared
+
+
+def check_units(scan: ScanPlan) -> None:
+    """Refuse a map of T1 or B1 without its unit by the JSON alone; DICOM's is read with the map."""
+    for path, read in ((scan.t1_map, in_seconds), (scan.b1_map, _shares)):
+        if path is not None and path.name.lower().endswith(sidecar.EXTENSIONS):
+            read(np.ones(1), sidecar.read_sidecar(path)[0].get("Units"), str(path))
+
+
+def _shares(stored: np.ndarray, unit: object, where: str) -> np.ndarray:
+    """Shares of the nominal flip angle of a map in 1 or %."""
+    if not (isinstance(unit, str) and units.converts(unit, "1")):
+        raise UnitsError(
+            f"{where}: its unit is {unit!r}; expected Units in its sidecar, or RescaleType "
+            "(0028,1054) in DICOM: 1 (a share of the nominal flip angle) or %"
+        )
+    return np.asarray(units.factor(unit, "1") * stored.astype(float))
 
 
 def _volume(scan: ScanPlan, key: str, grid: Grid) -> tuple[np.ndarray, object]:

@@ -126,8 +126,20 @@ def test_a_frame_that_the_injection_falls_into_shows_what_came_after_it():
 def test_frames_that_overlap_are_refused():
     seen = curves()
     wrong = dataclasses.replace(seen.frames, duration=seen.frames.duration + 8)
-    with pytest.raises(InputError, match="region 'aorta': frame 1 starts at 0 s and lasts 18 s"):
+    with pytest.raises(InputError, match="ends at 18 s, but the next starts at 10 s; expected"):
         inputs.image_derived(dataclasses.replace(seen, frames=wrong), "aorta")
+
+
+def test_frames_of_a_moment_are_joined_as_samples_are():
+    frames = Frames(start=np.arange(60.0), duration=np.full(60, 1e-3), zero=Zero(kind="scan_start"))
+    blood = 1e-6 * np.exp(-frames.start / 20)
+    found = inputs.image_derived(curves_in(frames, "mol/mL", artery=blood), "artery")["blood"]
+    between = np.arange(59.0) + 0.5
+    assert_allclose(
+        np.interp(between, found.time, found.values),
+        np.interp(between, frames.start, blood),
+        rtol=1e-4,
+    )
 
 
 def test_neither_a_fitted_model_nor_manual_plasma_is_the_images(tmp_path):

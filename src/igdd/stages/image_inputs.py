@@ -18,7 +18,6 @@ import numpy as np
 from igdd import units
 from igdd.decay import activity
 from igdd.errors import InputError
-from igdd.io import frame_times
 from igdd.kernels import convolve
 from igdd.kinetics import InputCurve
 from igdd.stages.blood import Account, Recordings, Samples, scaled_to_manual
@@ -199,7 +198,13 @@ def _knots(curves: Curves, region: str) -> Samples:
     if curves.frames.sampled:
         time = np.concatenate([start[:1], middle, end[-1:]])
         return Samples(time, np.concatenate([[0.0], values, values[-1:]]))
-    frame_times.check(start, end - start, f"region {region!r}")
+    over = np.flatnonzero(start[1:] < (middle + end)[:-1] / 2)
+    if over.size:
+        first = int(over[0])
+        raise InputError(
+            f"region {region!r}: a frame ends at {end[first]:g} s, but the next starts at "
+            f"{start[first + 1]:g} s; expected frames that do not overlap"
+        )
     return Samples(*convolve.with_means(start, end, values))
 
 

@@ -545,6 +545,7 @@ def test_a_linear_solution_takes_the_delay_that_two_tissues_find(protocol_for, m
     share = {"hold": {"Vb": 0.05}} if model == "ma2" else {}
     found = fit(model, curves_of(tissue, protocol.frames), clocked, **share)
     assert found.notes[0]["delay_shared"] == pytest.approx(5.0, abs=1e-3)
+    # The grid of rates of the spectrum, and MA2's sums of frames; without the delay 40 % and more.
     assert found.values[0, 0] == pytest.approx(0.1 / 60, rel=0.02)
     alone = {role: one for role, one in clocked.items() if role == "plasma"}
     if model == "ma2":

@@ -135,6 +135,7 @@ def test_frames_of_a_moment_are_joined_as_samples_are():
     blood = 1e-6 * np.exp(-frames.start / 20)
     found = inputs.image_derived(curves_in(frames, "mol/mL", artery=blood), "artery")["blood"]
     between = np.arange(59.0) + 0.5
+    # The middle of a frame is half a millisecond after its start: 2.5e-5 of the fall.
     assert_allclose(
         np.interp(between, found.time, found.values),
         np.interp(between, frames.start, blood),
@@ -212,6 +213,7 @@ def test_tissue_that_follows_a_reference_of_frames_gives_its_binding_back():
     first, second = srtm.predict(truth, known)
     image = curves_in(of, first=first, second=second, cerebellum=known.mean("reference")[0])
     found = igdd.fit("srtm", image.of([0, 1]), inputs.reference_input(image, "cerebellum"))
+    # What the shape of the reference within its frames leaves open: a tenth of what lines cost.
     assert_allclose(found.values[:, :3], truth, rtol=5e-4)
     assert found.flags == ((), ())
 

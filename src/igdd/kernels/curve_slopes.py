@@ -15,6 +15,11 @@ CENTRAL = float(np.cbrt(np.finfo(float).eps))
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
+def central_width(values: np.ndarray) -> np.ndarray:
+    """How far parameters (n,) in SI are moved to both sides for a central difference."""
+    return CENTRAL * np.where(values != 0, np.abs(values), 1e-6)
+
+
 class Problem(NamedTuple):
     """What all curves share."""
 

@@ -17,7 +17,7 @@ from igdd import catalog
 from igdd.declare import Model
 from igdd.errors import InputError
 from igdd.kernels import judge
-from igdd.kernels.curve_slopes import CENTRAL
+from igdd.kernels.curve_slopes import central_width
 from igdd.kinetics import Fit, InputCurve, Integration, Solution, Status
 from igdd.stages import frame_noise
 from igdd.stages import protocol as doors
@@ -245,7 +245,7 @@ def _derived(model: Model, solution: Solution) -> tuple[np.ndarray, np.ndarray]:
         slopes = np.empty((len(fitted), derived.shape[1], size))
         for j in range(size):
             # Where nothing varies no slope is asked for: 0 times whatever it is.
-            width = _width(fitted[:, j])
+            width = central_width(fitted[:, j])
             ends = [fitted.copy(), fitted.copy()]
             ends[0][:, j] += width
             ends[1][:, j] -= width
@@ -272,17 +272,12 @@ def _forget_bounds(
     if model.derive is not None:
         for column in np.flatnonzero(stuck.any(axis=0)):
             moved = fitted.copy()
-            moved[:, column] += _width(fitted[:, column])
+            moved[:, column] += central_width(fitted[:, column])
             with np.errstate(all="ignore"):
                 follows = model.derive(moved) != values[:, size:]
             unknown[:, size:] |= stuck[:, [column]] & follows & (variance[:, size:] == 0)
     for row, column in zip(*np.nonzero(unknown), strict=True):
         covariance[row, column, :] = covariance[row, :, column] = np.nan
-
-
-def _width(values: np.ndarray) -> np.ndarray:
-    """How far parameters (n,) are moved to see what follows them."""
-    return CENTRAL * np.where(values != 0, np.abs(values), 1e-6)
 
 
 def compare_models(fits: Sequence[Fit]) -> pd.DataFrame:

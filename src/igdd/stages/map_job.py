@@ -12,7 +12,7 @@ from igdd import catalog
 from igdd.declare import Model, Parameter
 from igdd.errors import FitError, InputError
 from igdd.io.streamed import Pieces
-from igdd.kernels.curve_slopes import CENTRAL
+from igdd.kernels.curve_slopes import central_width
 from igdd.kinetics import InputCurve, Integration, Protocol, Solver, Status
 from igdd.stages import amounts
 from igdd.stages import protocol as doors
@@ -334,7 +334,7 @@ def _with_derived(
         derived = derive(fitted)
         slopes = np.empty((len(free), *derived.shape))
         for number, row in enumerate(free):
-            width = CENTRAL * np.where(fitted[:, row] != 0, np.abs(fitted[:, row]), 1e-6)
+            width = central_width(fitted[:, row])
             ends = []
             for sign in (1.0, -1.0):
                 moved = fitted.copy(order="F")
